@@ -1,4 +1,4 @@
-//! Which of several servers carries a request, by a configuration file and real servers.
+//! The choice among several servers, with a configuration file and real servers.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -33,7 +33,7 @@ fn open(proxy: SocketAddr, host: &str, port: u16, servers: &[&Sshd]) -> (TcpStre
 }
 
 fn both_connected(proxy: &Sockeye) {
-    wait::until("both are there", || proxy.log().matches("connected to ").count() == 2);
+    wait::until("both servers are connected", || proxy.log().matches("connected to ").count() == 2);
 }
 
 fn start(rest: &str) -> (Configuration, Sockeye, SocketAddr) {
@@ -51,7 +51,7 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
     let (one, two, target) = (Sshd::talkative(), Sshd::talkative(), Target::echo());
     let far = |delay| Quality { delay: Duration::from_millis(delay), rate: 0 };
     let links = [Link::with(one.port(), far(40)), Link::with(two.port(), far(80))];
-    // How far they are is known anew each second.
+    // The round trips are measured anew each second.
     let config = |sshd: &Sshd, link: &Link| {
         let options = ["ServerAliveInterval 1", "ServerAliveCountMax 30"];
         sshd.login().ssh_config(link.port(), &options)
@@ -64,20 +64,20 @@ fn the_nearest_carries_it_until_another_is_much_nearer() {
     let carrier = || open(address, "127.0.0.1", target.port(), &[&one, &two]).1;
     both_connected(&proxy);
     let at = |millis| links[0].delay(Duration::from_millis(millis));
-    // Where a machine is busy an answer may be late by more than that: what is worth a change is so each time.
+    // An answer on a busy machine may be later than that, which makes a change legitimate at that moment.
     let stays = |server, from, to| {
         (0..5).any(|_| {
             at(from);
-            wait::until("it is much nearer", || carrier() == server);
+            wait::until("the nearer server carries it", || carrier() == server);
             at(to);
             thread::sleep(SEVERAL_PINGS);
             (carrier(), carrier()) == (server, server)
         })
     };
-    assert!(stays(0, 40, 85), "a little farther than the other is not worth a change");
-    assert!(stays(1, 300, 75), "a little nearer is not");
+    assert!(stays(0, 40, 85), "a slightly longer round trip is not worth a change");
+    assert!(stays(1, 300, 75), "nor is a slightly shorter one");
     at(10);
-    wait::until("the first is much nearer again", || carrier() == 0);
+    wait::until("the first carries it again", || carrier() == 0);
     drop(configuration);
 }
 
@@ -111,7 +111,7 @@ fn the_least_loaded_carries_it() {
     assert_eq!(of(&second, 0), 4);
 }
 
-/// The rule needs the address and the server gets the name. A name that no rule wants looked up is
+/// The rule needs the address, and the server gets the name. A name that no rule wants resolved is
 /// not looked up here.
 #[test]
 #[ignore = "needs sshd, unshare"]
@@ -145,7 +145,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
         command.arg("--config").arg(configuration.path("config.toml"));
         let proxy = Sockeye::spawn(command);
         proxy.wait_for_log(&format!("listening on {address}"));
-        // There is no such name here, and so the rule does not match; nor is there one over there.
+        // The name exists neither here, so the rule does not match, nor on the server.
         let answer = Protocol::Socks5.ask(address, "nowhere.test", target.port());
         assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
         assert_eq!(two.targets().last(), Some(&format!("nowhere.test port {}", target.port())));
@@ -154,7 +154,7 @@ fn a_name_is_looked_up_for_the_rule_that_wants_it_and_for_no_other() {
     }
 }
 
-/// The rule that forbids it cannot be judged: nothing passes it.
+/// The rule that rejects cannot be evaluated, so nothing may pass it.
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
@@ -189,5 +189,5 @@ fn a_look_up_that_fails_lets_nothing_pass_the_rule() {
     }
 }
 
-/// Long enough for a change of the distance to be known.
+/// Time enough for a changed round trip to be noticed.
 const SEVERAL_PINGS: Duration = Duration::from_secs(4);

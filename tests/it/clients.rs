@@ -1,4 +1,4 @@
-//! The clients that people use, through a real `sshd`.
+//! Clients that people use, with a real `sshd`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ fn curl_fetches_in_every_protocol() {
     let address = proxy.address();
     for scheme in ["socks5", "socks5h", "socks4", "socks4a", "http"] {
         let url = match scheme {
-            // curl looks the name up itself, and might find ::1, where nobody listens.
+            // curl resolves the name itself, and may find ::1, where nothing listens.
             "socks5" | "socks4" => web.url("/bytes/100000"),
             _ => web.named_url("/bytes/100000"),
         };
@@ -54,7 +54,7 @@ fn curl_gives_a_password() {
     }
 }
 
-/// `--http2` is an upgrade that the proxy leaves to the web server to decline.
+/// `--http2` asks for an upgrade, which the proxy leaves to the web server to decline.
 #[test]
 #[ignore = "needs sshd, curl"]
 fn curl_speaks_every_version_of_http() {
@@ -74,7 +74,7 @@ fn curl_speaks_every_version_of_http() {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn curl_finds_us_by_its_environment() {
+fn curl_finds_the_proxy_in_its_environment() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", "1", "-v"]);
     for (variable, scheme) in [("ALL_PROXY", "socks5h"), ("http_proxy", "http")] {
@@ -89,7 +89,7 @@ fn curl_finds_us_by_its_environment() {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn curl_comes_by_a_unix_socket() {
+fn curl_connects_over_a_unix_socket() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let directory = TempDir::new().expect("a directory");
     let socket = directory.path().join("proxy.sock");
@@ -172,7 +172,7 @@ fn ssh_goes_through_nc() {
 
 #[test]
 #[ignore = "needs sshd, curl, proxychains4"]
-fn proxychains_chains_through_us() {
+fn proxychains_works() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let proxy = Sockeye::start(&sshd.ssh_config());
     let directory = TempDir::new().expect("a directory");
@@ -190,13 +190,13 @@ fn proxychains_chains_through_us() {
     }
 }
 
-/// A `proxychains.conf` with one link.
+/// A `proxychains.conf` with a single proxy.
 fn chain(kind: &str, proxy: SocketAddr) -> String {
     let (ip, port) = (proxy.ip(), proxy.port());
     format!("strict_chain\nproxy_dns\n[ProxyList]\n{kind} {ip} {port}\n")
 }
 
-/// Makes a repository that a server of plain files can offer, and returns its commit.
+/// Creates a repository that can be cloned from a static file server, and returns its commit.
 fn publish_repository(directory: &Path) -> String {
     git(directory, &["init", "-q", "work"]);
     let work = directory.join("work");
@@ -212,7 +212,7 @@ fn publish_repository(directory: &Path) -> String {
     git(&work, &["rev-parse", "HEAD"])
 }
 
-/// Runs git, and returns what it says.
+/// Runs git, and returns its output.
 #[track_caller]
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = command("git")
@@ -230,7 +230,7 @@ fn large() -> u64 {
     scaled(256 << 20, 1 << 30)
 }
 
-/// The length of the transfers that only differ in their form.
+/// The length of transfers that differ only in form, in bytes.
 fn medium() -> u64 {
     scaled(32 << 20, 256 << 20)
 }

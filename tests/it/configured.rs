@@ -1,4 +1,4 @@
-//! The configuration file: its commands, the rules live, and reloads.
+//! The configuration file: the commands that read it, its rules in action, and reloads.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -21,7 +21,7 @@ use crate::support::{free_port, process, scaled, wait};
 mod reloads;
 
 #[test]
-fn check_tells_every_mistake_and_status_2() {
+fn check_reports_every_mistake_with_status_2() {
     let configuration = Configuration::with(
         "[[rule]]\ndomian = \"a\"\nvia = \"bastion\"\n[[listen]]\naddress = \"0.0.0.0:1\"\n",
     );
@@ -36,7 +36,7 @@ fn check_tells_every_mistake_and_status_2() {
     ] {
         assert_eq!(told.matches(part).count(), 1, "{part} is not once in\n{told}");
     }
-    // The proxy says the same and does not start.
+    // The proxy reports the same, and does not start.
     let output = program()
         .arg("--config")
         .arg(configuration.path("config.toml"))
@@ -99,7 +99,7 @@ fn without_a_host_and_a_file_it_says_where_it_looked() {
 }
 
 #[test]
-fn flags_of_one_server_do_not_go_with_a_file() {
+fn flags_of_one_server_cannot_be_used_with_a_file() {
     let configuration = Configuration::with("");
     for (arguments, told) in [
         (&["-p", "22"][..], "-p cannot be used with a configuration file"),
@@ -117,7 +117,7 @@ fn flags_of_one_server_do_not_go_with_a_file() {
 }
 
 #[test]
-fn explain_says_why() {
+fn explain_gives_the_reason() {
     let configuration = Configuration::with(
         "[[listen]]\naddress = \"1080\"\nname = \"main\"\n[server.a]\n[server.b]\n\
          [[rule]]\nname = \"ads\"\nlist = \"ads.txt\"\naction = \"reject\"\n\
@@ -146,19 +146,19 @@ fn explain_says_why() {
     assert_eq!(objects[0]["servers"], serde_json::json!(["b", "a"]));
     assert_eq!(objects[1]["action"], "reject");
     assert_eq!(objects[0]["trace"].as_array().map(Vec::len), Some(2), "{told}");
-    // It is looked up here, but not where that is not wanted.
+    // The name is looked up here, unless --no-resolve is given.
     let told = explain(&["--json", "localhost:80"]);
     assert!(told.contains("\"rule\":\"near\"") && told.contains("\"action\":\"direct\""), "{told}");
     let told = explain(&["--json", "--no-resolve", "localhost:80"]);
     assert!(told.contains("\"action\":null"), "{told}");
-    // No such listener.
+    // There is no such listener.
     let output = configuration.run("explain", &["--listener", "mian", "a.example"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("'main'"));
 }
 
 #[test]
-fn explain_knows_what_decides_for_a_forward() {
+fn explain_knows_the_routing_of_forwards() {
     let configuration = Configuration::with(
         "[[listen]]\naddress = \"1080\"\nname = \"main\"\n[server.a]\n[server.b]\n\
          options = [\"PermitRemoteOpen=near.example:443 ads.example:443\"]\n\
@@ -206,7 +206,7 @@ fn explain_knows_what_decides_for_a_forward() {
     assert!(told.contains("the forward 'fixed' leads to ads.example:443 only"), "{told}");
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
     Via(&'static str),
@@ -214,7 +214,7 @@ enum Way {
     Reject,
 }
 
-/// Destinations for the rules of the test below: those that a rule is for, and their neighbours.
+/// Destinations for the rules of the test below: those that a rule matches, and near misses.
 const CORPUS: [&str; 16] = [
     "x.ads.test:80",
     "ads.test.:81",

@@ -1,4 +1,4 @@
-//! The dashboard in a real Chromium, and what leads to it.
+//! The dashboard in a real Chromium, and the ways to reach it.
 
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ use crate::support::socks::{Answer, Protocol};
 use crate::support::sshd::Sshd;
 use crate::support::{command, free_port, skip, wait};
 
-/// A target that takes every connection and keeps it.
+/// A target that accepts and holds every connection.
 struct Holder {
     port: u16,
     held: Arc<Mutex<Vec<TcpStream>>>,
@@ -45,11 +45,11 @@ impl Holder {
     }
 }
 
-/// The program with a dashboard, its token, and where it is.
+/// The program with a dashboard, the token, and the address.
 struct Stage {
     proxy: Sockeye,
     link: String,
-    /// As `127.0.0.1:PORT`.
+    /// Written `127.0.0.1:PORT`.
     address: String,
     token: String,
     _directory: TempDir,
@@ -72,7 +72,7 @@ impl Stage {
         Self { proxy, link, address, token, _directory: directory }
     }
 
-    /// The status and the text of an answer, asked for with the token.
+    /// Requests a path with the token; returns the status and the text.
     fn get(&self, path: &str) -> (u16, String) {
         let mut curl = command("curl");
         curl.args(["-s", "-w", "\n%{http_code}", "-H"]);
@@ -84,7 +84,7 @@ impl Stage {
     }
 }
 
-/// The link that a program has printed, and the address in it.
+/// The link that a program has printed, and its address.
 fn place(proxy: &Sockeye) -> (String, String) {
     proxy.wait_for_log("dashboard at ");
     let log = proxy.log();
@@ -95,7 +95,7 @@ fn place(proxy: &Sockeye) -> (String, String) {
     (link, address)
 }
 
-/// How many connections this process may hold both ends of.
+/// The number of connections of which this process can hold both ends.
 fn many() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if limit >= 5000 { 2000 } else { 300 }
@@ -209,7 +209,7 @@ fn end_the_newest(browser: &mut Browser, count: usize) {
     browser.until("it is gone", &fewer);
 }
 
-/// A page from elsewhere, in the same browser, reads nothing and ends nothing.
+/// Checks that a page from elsewhere in the same browser can neither read nor end anything.
 fn nothing_from_elsewhere(browser: &mut Browser, address: &str) {
     browser.open("data:text/html,elsewhere");
     browser.until("it is there", "location.protocol === 'data:'");
@@ -230,7 +230,7 @@ fn nothing_from_elsewhere(browser: &mut Browser, address: &str) {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn nobody_is_led_to_the_dashboard_from_here() {
+fn the_proxy_does_not_connect_to_the_dashboard() {
     let (sshd, port, remote) = (Sshd::start(), free_port(), free_port());
     let fixed = free_port();
     let wanted = "[dashboard]\naddress = \"127.0.0.1:0\"\n";
@@ -251,7 +251,7 @@ fn nobody_is_led_to_the_dashboard_from_here() {
             assert!(matches!(answer, Answer::Refused(_)), "{host} by {door}: {answer:?}");
         }
     }
-    // The target that the user has named is no exception.
+    // This applies even to a target that the user has named.
     let own = free_port();
     let mut command = program();
     command.arg("-F").arg(sshd.ssh_config()).arg(format!("--dashboard=127.0.0.1:{own}"));
@@ -291,7 +291,7 @@ fn prometheus_takes_the_metrics_and_the_alerts() {
     let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join(".packaging/prometheus/alerts.yml");
     let (good, said) = promtool(&["check", "rules", &alerts.to_string_lossy()], "");
     assert!(good, "{said}");
-    // A figure that an alert asks for, and that is not there, would never ring.
+    // An alert on a missing metric would never fire.
     let rules = fs::read_to_string(&alerts).expect("the rules");
     let known: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -306,8 +306,8 @@ fn prometheus_takes_the_metrics_and_the_alerts() {
     }
 }
 
-/// The form before `OpenMetrics`, which is all that `promtool check metrics` reads: counters are declared
-/// by their whole names.
+/// Converts to the older Prometheus format, the only one that `promtool check metrics` reads: there,
+/// counters are declared with their full names.
 fn older(metrics: &str) -> String {
     let counters: Vec<_> = metrics
         .lines()
@@ -350,7 +350,7 @@ fn another_dashboard_shows_the_same() {
     browser.evaluate("location.hash = '#/proxies'");
     browser.until("the server is listed", &format!("document.body.innerText.includes('{HOST}')"));
     browser.picture("zashboard-proxies");
-    // It asks around for addresses and newer versions, and its policy lets none of that out.
+    // The page looks for addresses and newer versions elsewhere, and its policy blocks all of that.
     let elsewhere = |url: &String| !url.starts_with(&origin);
     let answered: Vec<_> = browser.answered().into_iter().filter(elsewhere).collect();
     assert_eq!(answered, Vec::<String>::new());

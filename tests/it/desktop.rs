@@ -1,4 +1,4 @@
-//! What points shells, browsers and the desktop at the proxy.
+//! The commands that point shells, browsers and the desktop at the proxy.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::support::program::program;
 use crate::support::{command, free_port, write_program};
 
-/// A home of its own.
+/// A separate home directory.
 struct Home(TempDir);
 
 impl Home {
@@ -20,7 +20,7 @@ impl Home {
     fn command(&self, program: &str) -> Command {
         let mut command = command(program);
         command.env("HOME", self.0.path()).env("GSETTINGS_BACKEND", "keyfile");
-        // No program that runs is the proxy.
+        // No running instance may be found.
         command.env("TMPDIR", self.0.path());
         command
     }
@@ -31,14 +31,14 @@ impl Home {
     }
 }
 
-/// What a command printed; it succeeded.
+/// The output of a command, which must have succeeded.
 fn told(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
-fn a_shell_takes_the_variables_and_lets_them_go() {
+fn a_shell_sets_and_unsets_the_variables() {
     let home = Home::new();
     let mut sh = home.command("sh");
     sh.args([
@@ -90,7 +90,7 @@ fn a_browser_gets_a_profile_of_its_own_and_the_proxy() {
 }
 
 #[test]
-fn a_mistake_in_the_file_is_the_user_s_whichever_command_reads_it() {
+fn a_mistake_in_the_file_has_status_2_whichever_command_reads_it() {
     let home = Home::new();
     let file = home.0.path().join("config.toml");
     fs::write(&file, "nonsense = 1\n").expect("written");
@@ -106,7 +106,7 @@ fn a_mistake_in_the_file_is_the_user_s_whichever_command_reads_it() {
 
 #[test]
 #[ignore = "needs gsettings"]
-fn the_desktop_gets_back_what_it_had() {
+fn the_desktop_gets_its_previous_settings_back() {
     let home = Home::new();
     let gsettings =
         |words: &[&str]| told(&home.command("gsettings").args(words).output().expect("gsettings"));
@@ -120,7 +120,7 @@ fn the_desktop_gets_back_what_it_had() {
     let status = |at: &str| told(&home.sockeye(&["system-proxy", "status", "--proxy", at]));
     assert!(status("127.0.0.1:1081").contains("GNOME: uses"));
     assert!(status("127.0.0.1:1").contains("does not use"));
-    // Once more, with another address: what was there at first is what comes back.
+    // Turned on again with another address: the original settings are still the ones restored.
     on("127.0.0.1:1082");
     assert!(told(&home.sockeye(&["system-proxy", "off"])).contains("restored"));
     assert_eq!(gsettings(&["get", group, "mode"]).trim(), "'auto'");
@@ -129,11 +129,11 @@ fn the_desktop_gets_back_what_it_had() {
 }
 
 #[test]
-fn settings_that_are_not_kept_are_not_claimed() {
+fn settings_that_are_not_stored_are_an_error() {
     let home = Home::new();
     let bin = home.0.path().join("bin");
     fs::create_dir(&bin).expect("made");
-    // As without a session bus: all is taken, and nothing is there afterwards.
+    // This behaves as without a session bus: writes succeed, and nothing is stored.
     let script = "#!/bin/sh\n[ \"$1\" = set ] || echo \"'none'\"\n";
     write_program(&bin.join("gsettings"), script);
     let mut on = home.command(&program().get_program().to_string_lossy());

@@ -1,4 +1,4 @@
-//! How connections end: a cut is a reset, a half-close is half a close, and nothing hangs.
+//! The ends of connections: a cut is a reset, a half-close closes one direction, and nothing hangs.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -42,14 +42,14 @@ fn a_cut_in_a_plain_http_response_is_a_reset() {
     for round in 0..scaled(10, 300) {
         let path = ["/closed", "/chunked", "/bytes"][round % 3];
         let url = web.url(&format!("{path}/{}", 2 * DOWNLOAD));
-        // The session is up again when this has been answered.
+        // The answer shows that the session is up again.
         drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", web.port()));
         let mut client = connect(proxy.address());
         link.plan(Direction::Down, HEAD + somewhere(DOWNLOAD), Fault::Cut);
         let head = format!("Host: {}\r\nConnection: close\r\n\r\n", web.address());
         write!(client, "GET {url} HTTP/1.1\r\n{head}").expect("sent");
         let (bytes, ended) = read_to_any_end(&mut client);
-        // Cut before the response has begun, there is something better to say than a reset.
+        // A cut before the response allows a better answer than a reset.
         if bytes.starts_with(b"HTTP/1.1 502") {
             continue;
         }
@@ -61,14 +61,14 @@ fn a_cut_in_a_plain_http_response_is_a_reset() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_flipped_byte_reaches_nobody() {
+fn a_flipped_byte_is_never_passed_on() {
     let (source, (sink, received)) = (Target::source(DOWNLOAD), Target::sink());
     let sshd = Sshd::start();
     let link = Link::to(sshd.port());
     let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
     for round in 0..scaled(10, 300) {
         let mut client = Protocol::Socks5.open(proxy.address(), "127.0.0.1", source.port());
-        // Far enough from the end: where the packet's length is hit, it takes more bytes to notice.
+        // Far enough from the end: if the flip hits the packet length, more bytes are needed to notice it.
         link.plan(Direction::Down, somewhere(DOWNLOAD / 2), Fault::Flip);
         begin(&mut client);
         let (bytes, ended) = read_to_any_end(&mut client);
@@ -142,7 +142,7 @@ fn a_client_may_end_while_its_channel_opens() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn a_close_ends_the_connection_with_or_without_an_end() {
+fn a_close_ends_the_connection_with_or_without_eof() {
     for (script, length) in [
         (Script::Close, 0),
         (Script::SendAndClose(100_000), 100_000),
@@ -174,7 +174,7 @@ fn a_disconnect_by_the_server_is_a_cut() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn resets_at_random_bytes_hang_nothing() {
+fn resets_at_random_bytes_leave_nothing_hanging() {
     const LENGTH: u64 = 300_000;
     let target = Target::reset(|| fastrand::u64(..LENGTH));
     let (source, sshd) = (Target::source(LENGTH), Sshd::start());
@@ -201,7 +201,7 @@ fn resets_at_random_bytes_hang_nothing() {
 fn assert_cut(ended: &io::Result<()>, what: &str) {
     match ended {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-        other => panic!("{what}: not a reset but {other:?}"),
+        other => panic!("{what}: expected a reset, got {other:?}"),
     }
 }
 
@@ -213,18 +213,18 @@ fn opened(answer: Answer) -> TcpStream {
     }
 }
 
-/// The word to a target that waits for it.
+/// Sends the word that the target waits for.
 fn begin(client: &mut TcpStream) {
     client.write_all(b"!").expect("sent");
 }
 
-/// A random place before `end`.
+/// A random position before `end`.
 fn somewhere(end: u64) -> usize {
     usize::try_from(fastrand::u64(..end)).expect("a place in memory")
 }
 
-/// More than the sockets' own buffers and a channel's first window take.
+/// More than the socket buffers and the initial channel window hold.
 const DOWNLOAD: u64 = 8 << 20;
 const HALF: u64 = 10 << 20;
-/// More than a channel's confirmation and the head of a response take on the SSH connection.
+/// More bytes than the channel confirmation and the response head take up on the SSH connection.
 const HEAD: usize = 4096;

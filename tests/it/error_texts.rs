@@ -1,4 +1,4 @@
-//! The text of an error is whole: no error of `src` has its cause in its text and in `source` as well.
+//! Error texts are complete: no error in `src` has its cause both in its text and in `source`.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn errors(text: &str) -> Vec<(usize, Vec<&str>)> {
         .collect()
 }
 
-/// The lines of a declaration that give `source` something, counted from its first.
+/// The lines of a declaration that set `source`, counted from its first line.
 fn causes(declaration: &[&str]) -> Vec<usize> {
     let mut is_transparent = false;
     let mut found = Vec::new();
@@ -40,7 +40,7 @@ fn causes(declaration: &[&str]) -> Vec<usize> {
 }
 
 #[test]
-fn the_text_of_an_error_is_whole() {
+fn error_texts_are_complete() {
     let (mut files, mut found, mut seen) = (Vec::new(), Vec::new(), 0);
     rust_files(&src(), &mut files);
     for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
@@ -60,7 +60,7 @@ fn the_text_of_an_error_is_whole() {
 }
 
 #[test]
-fn a_cause_in_source_is_seen() {
+fn a_cause_in_source_is_found() {
     let wrong = [
         "#[derive(Debug, thiserror::Error)]",
         "pub enum Error {",
@@ -96,7 +96,7 @@ fn messages(page: &str) -> Vec<&str> {
     found
 }
 
-/// The words of a message that the code has as they are: between names, numbers and notes in parentheses.
+/// The words of a message that occur verbatim in the code: those between names, numbers and notes in parentheses.
 fn fixed(message: &str) -> Vec<String> {
     let note = Regex::new(r"\((?:a|in|with)[^)]*\)").expect("good");
     let gap = Regex::new(
@@ -108,7 +108,7 @@ fn fixed(message: &str) -> Vec<String> {
     parts.filter(|part| part.len() > 5).map(str::to_owned).collect()
 }
 
-/// The message of EADDRINUSE.
+/// The system's message for EADDRINUSE.
 const OF_THE_SYSTEM: &str = "Address already in use";
 
 #[test]
@@ -118,7 +118,7 @@ fn the_messages_of_the_guide_are_those_of_the_code() {
     for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
         code += &fs::read_to_string(file).expect("source");
     }
-    // A text that goes on in the next line.
+    // A string that continues on the next line.
     let code = Regex::new(r"\\\n\s*").expect("good").replace_all(&code, "");
     let page = include_str!("../../src/dashboard/page/locked.html");
     let messages = messages(include_str!("../../src/guide/failures.md"));

@@ -1,4 +1,4 @@
-//! The failure table: each way to fail, in the client's own protocol, byte for byte.
+//! The failure table: each kind of failure in each client protocol, byte for byte.
 
 use std::fs::{self, Permissions};
 use std::io::{BufReader, Read as _, Write as _};
@@ -19,7 +19,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::{Target, Unanswering};
 use crate::support::web::Web;
 
-/// A row of the table: the SOCKS5 reply, the HTTP status, the error of RFC 9209.
+/// A row of the table: the SOCKS5 reply code, the HTTP status, and the error type of RFC 9209.
 #[derive(Clone, Copy, Debug)]
 struct Row(u8, u16, &'static str);
 
@@ -75,10 +75,10 @@ fn a_server_does_not_answer() {
     assert_row(TIMED_OUT, proxy.address(), "target.example", 80);
 }
 
-/// Nobody knows whether it ever came to the target, which is not to be blamed.
+/// It is unknown whether the request reached the target, which must not be blamed.
 #[test]
 #[ignore = "needs sshd; takes the whole deadline"]
-fn a_server_stands_still() {
+fn a_server_stops_responding() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let link = Link::to(sshd.port());
     let proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
@@ -99,10 +99,10 @@ fn there_is_no_session() {
     assert_row(NO_SESSION, proxy.address(), "127.0.0.1", 80);
 }
 
-/// What cannot be had from a server on loopback, in the words of OpenSSH on Linux.
+/// Failures that a server on loopback cannot produce, in the words of OpenSSH on Linux.
 #[test]
 #[ignore = "needs ssh"]
-fn a_server_says_why() {
+fn a_server_gives_a_reason() {
     for (code, text, row) in [
         (2, "Connection refused", REFUSED),
         (2, "Name or service not known", NOT_FOUND),
@@ -128,7 +128,7 @@ fn a_server_says_why() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn socks_commands_that_we_do_not_serve() {
+fn unsupported_socks_commands_are_refused() {
     let server = Scripted::start(Script::Close);
     let proxy = Sockeye::start(&server.ssh_config());
     let socks5 = |request: Vec<u8>| exchange(proxy.address(), &[vec![5, 1, 0], request].concat());
@@ -148,7 +148,7 @@ fn a_client_without_the_password_is_told_so() {
     let server = Scripted::start(Script::Close);
     let (proxy, _file) = with_password(&server.ssh_config());
     let address = proxy.address();
-    // RFC 1928 section 3: none of the methods will do.
+    // RFC 1928 section 3: no acceptable method.
     assert_eq!(exchange(address, &[5, 1, 0]), [5, 0xff]);
     // RFC 1929 section 2.
     assert_eq!(exchange(address, b"\x05\x01\x02\x01\x04user\x05guess"), [5, 2, 1, 1]);
@@ -190,7 +190,7 @@ fn a_client_with_the_password_is_served() {
     assert!(!proxy.log().contains("secret"));
 }
 
-/// The page that a browser shows holds what the server said, as text and not as markup.
+/// The error page contains the server's words as text and not as markup.
 #[test]
 #[ignore = "needs ssh"]
 fn the_page_is_escaped() {
@@ -205,7 +205,7 @@ fn the_page_is_escaped() {
     assert!(!proxy.log().contains("\u{1b}[31m"), "the log is escaped too");
 }
 
-/// Asks in each protocol at once, and compares what comes.
+/// Sends the request in all protocols at once, and compares the answers.
 #[track_caller]
 fn assert_row(Row(reply, status, error): Row, proxy: SocketAddr, host: &str, port: u16) {
     thread::scope(|scope| {
@@ -238,7 +238,7 @@ fn get(proxy: SocketAddr, host: &str, port: u16) -> Response {
     http(proxy, &format!("GET http://{host}:{port}/ HTTP/1.1\r\nHost: {host}:{port}\r\n"))
 }
 
-/// Sends a head without its last line, and reads the response.
+/// Sends a head, adding its final empty line, and reads the response.
 #[track_caller]
 fn http(proxy: SocketAddr, head: &str) -> Response {
     let mut stream = connect(proxy);
@@ -246,7 +246,7 @@ fn http(proxy: SocketAddr, head: &str) -> Response {
     Response::read(&mut BufReader::new(stream.take(1 << 20))).expect("a response")
 }
 
-/// The program behind `user:secret`, and the file that says so.
+/// The program with the password `user:secret`, and its password file.
 fn with_password(ssh_config: &std::path::Path) -> (Sockeye, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), "user:secret\n").expect("a file");
@@ -255,10 +255,10 @@ fn with_password(ssh_config: &std::path::Path) -> (Sockeye, tempfile::NamedTempF
     (Sockeye::with(ssh_config, &["--proxy-auth", path]), file)
 }
 
-/// RFC 1928 section 6, with an address that says nothing.
+/// RFC 1928 section 6, with an unspecified address.
 fn socks5_refusal(reply: u8) -> [u8; 10] {
     [5, reply, 0, 1, 0, 0, 0, 0, 0, 0]
 }
 
-/// Request rejected or failed; the other bytes are to be ignored, and are 0.
+/// "Request rejected or failed"; the remaining bytes are to be ignored, and are 0.
 const SOCKS4_REFUSAL: [u8; 8] = [0, 0x5b, 0, 0, 0, 0, 0, 0];

@@ -1,4 +1,4 @@
-//! Servers that are not OpenSSH's: each is put through the same.
+//! Servers other than OpenSSH, all put through the same exercises.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
 use crate::support::{free_port, process, scaled};
 
-/// What a server says of a target that refuses, and of a name that nobody has: replies of SOCKS5.
+/// The SOCKS5 replies for a target that refuses, and for a name that does not exist.
 struct Told {
     refused: u8,
     unresolvable: u8,
@@ -36,12 +36,12 @@ fn exercise(make: Make, told: &Told) {
     let port = wait::until_some("the server listens", || remote_port(&proxy.log()));
     let mut stream = connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     assert_eq!(echoed(&mut stream).expect("-R"), WORDS);
-    // Three listeners, and the sessions.
+    // There are three listeners, and the sessions.
     wait::until("nothing is held", || process::sockets(proxy.pid()) < 3 + 8 + SPARE);
 
     server.stop();
     server.start_again();
-    wait::until("the server is taken again", || reaches(&proxy, &echo));
+    wait::until("the server is used again", || reaches(&proxy, &echo));
     drop(proxy);
     by_password(&server, &echo);
 }
@@ -53,7 +53,7 @@ fn reaches(proxy: &Sockeye, echo: &Target) -> bool {
     }
 }
 
-/// Each is over when the client leaves: what a server does, too, that ends both directions at once.
+/// Exchanges that end when the client leaves, which works even with a server that closes both directions at once.
 fn short_exchanges(proxy: &Sockeye, echo: &Target) {
     for turn in 0..scaled(60, 200) {
         let mut stream = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
@@ -62,7 +62,7 @@ fn short_exchanges(proxy: &Sockeye, echo: &Target) {
     wait::until("nothing is held", || process::sockets(proxy.pid()) < 2 + 8 + SPARE);
 }
 
-/// Whether an echo sends back what it is sent.
+/// Whether an echo returns what it is sent.
 fn there_and_back(stream: &mut TcpStream) -> bool {
     let mut back = vec![0; WORDS.len()];
     let _ = stream.set_read_timeout(Some(LONG));
@@ -77,7 +77,7 @@ fn short_connections(proxy: &Sockeye, echo: &Target) {
     }
 }
 
-/// Each way, with the server's own re-keying in between where it has any.
+/// Transfers in both directions, with the server's own rekeying in between if it does any.
 fn transfers(proxy: &Sockeye) {
     let length = scaled(6 << 20, 50 << 20);
     let source = Target::source(length);
@@ -125,7 +125,7 @@ fn by_password(server: &Foreign, echo: &Target) {
     assert_eq!(person.asked().len(), 1);
 }
 
-/// What an echo sends back.
+/// Everything that an echo sends back.
 fn echoed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(LONG))?;
     stream.write_all(WORDS)?;
@@ -135,7 +135,7 @@ fn echoed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(back)
 }
 
-/// The port that the server chose, as the program names it.
+/// The port that the server chose, from the program's log.
 fn remote_port(log: &str) -> Option<u16> {
     let of_host = format!(" of {HOST}");
     let of_server = |line: &&str| line.contains("listening on ") && line.contains(&of_host);
@@ -156,21 +156,21 @@ fn asyncssh() {
     exercise(Make::Asyncssh, &Told { refused: 5, unresolvable: 4 });
 }
 
-/// It has one text for everything, "Connect failed".
+/// This server has one text for all failures, "Connect failed".
 #[test]
 #[ignore = "needs paramiko"]
 fn paramiko() {
     exercise(Make::Paramiko, &Told { refused: 1, unresolvable: 1 });
 }
 
-/// It says nothing of why.
+/// This server gives no reason.
 #[test]
 #[ignore = "needs node, ssh2"]
 fn ssh2() {
     exercise(Make::Ssh2, &Told { refused: 1, unresolvable: 1 });
 }
 
-/// It says of a failure what Go says.
+/// This server passes on the error texts of Go.
 #[test]
 #[ignore = "needs go"]
 fn go() {
@@ -185,13 +185,13 @@ fn go() {
     assert!(there_and_back(&mut connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))));
     server.stop();
     server.start_again();
-    wait::until("the server is taken again", || reaches(&proxy, &echo));
+    wait::until("the server is used again", || reaches(&proxy, &echo));
     drop(proxy);
     by_password(&server, &echo);
 }
 
-/// It opens a channel before it connects, so a target that refuses is none of its failures. What it cannot send
-/// at once is lost, with `ssh`, too: there is nothing large.
+/// This server opens a channel before it connects, so a refused target is not an open failure. It loses what it
+/// cannot send at once, with `ssh` too, so there are no large transfers.
 #[test]
 #[ignore = "needs libssh"]
 fn libssh() {
@@ -207,7 +207,7 @@ fn libssh() {
     assert_eq!(person.asked().len(), 1, "{}", proxy.log());
 }
 
-/// It has no forwarding, which is said once and in plain words.
+/// This server has no forwarding, which is reported once and plainly.
 #[test]
 #[ignore = "needs tinysshd"]
 fn tinyssh() {
@@ -225,5 +225,5 @@ fn tinyssh() {
 
 const WORDS: &[u8] = b"there and back";
 const LENGTH: u64 = 300_000;
-/// Sockets that may be there besides, for a moment: of a look at the network, and of a ping.
+/// Extra sockets that may exist for a moment, from an interface query or a ping.
 const SPARE: usize = 8;

@@ -1,4 +1,4 @@
-//! One port, every protocol, and what else may knock.
+//! One port for every protocol, and for unexpected input.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -28,7 +28,7 @@ fn every_protocol_byte_by_byte() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn what_is_sent_along_arrives_once_and_in_order() {
+fn data_sent_with_the_request_arrives_once_and_in_order() {
     let (_server, proxy) = echo();
     for protocol in Protocol::ALL {
         let mut client = connect(proxy.address());
@@ -41,12 +41,12 @@ fn what_is_sent_along_arrives_once_and_in_order() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn half_finished_greetings_hold_nobody_up() {
+fn half_finished_greetings_block_nobody() {
     let (_server, proxy) = echo();
     let mut waiting: Vec<TcpStream> = (0..scaled(300, 5000))
         .map(|number| {
             let mut client = connect(proxy.address());
-            // The cap on greetings may have closed this one already.
+            // The limit on greetings may have closed this connection already.
             let _ = client.write_all(HALF_GREETINGS[number % HALF_GREETINGS.len()]);
             client
         })
@@ -56,7 +56,7 @@ fn half_finished_greetings_hold_nobody_up() {
         assert_echo(answer, b"");
     }
     for client in &mut waiting {
-        // It panics where the connection is left open.
+        // This panics if the connection is still open.
         let _ = read_to_any_end(client);
     }
 }
@@ -85,7 +85,7 @@ fn without_descriptors_it_waits_and_recovers() {
 
 #[test]
 #[ignore = "needs ssh, bash"]
-fn a_limit_that_may_be_raised_is_none() {
+fn a_soft_limit_that_can_be_raised_does_not_matter() {
     let server = Scripted::start(Script::EchoAfter(Duration::ZERO));
     let mut command = program_with_few_descriptors(64);
     command.arg("-F").arg(server.ssh_config()).args(["-D", "127.0.0.1:0", HOST]);
@@ -175,7 +175,7 @@ fn malformed_http_is_refused() {
     assert!(server.seen().asked.is_empty(), "{:?}", server.seen().asked);
 }
 
-/// A page can make the browser send origin-form requests to the port, with a body of its choice.
+/// A web page can make the browser send origin-form requests to the port, with a body of its choice.
 #[test]
 #[ignore = "needs ssh"]
 fn a_hostile_page_gets_one_refusal_and_no_more() {
@@ -227,7 +227,7 @@ fn one_host_has_one_spelling_on_the_far_side() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn a_client_that_resets_its_greeting_is_forgotten() {
+fn a_client_that_resets_during_its_greeting_leaves_nothing() {
     let (_server, proxy) = echo();
     for half in HALF_GREETINGS {
         let mut client = connect(proxy.address());
@@ -240,14 +240,14 @@ fn a_client_that_resets_its_greeting_is_forgotten() {
     );
 }
 
-/// The program in front of a server on which every target echoes.
+/// The program with a server on which every target is an echo.
 fn echo() -> (Scripted, Sockeye) {
     let server = Scripted::start(Script::EchoAfter(Duration::ZERO));
     let proxy = Sockeye::start(&server.ssh_config());
     (server, proxy)
 }
 
-/// The tunnel stands, and has carried `early` and nothing else.
+/// Checks that the tunnel is open, and has carried `early` and nothing else.
 #[track_caller]
 fn assert_echo(answer: Answer, early: &[u8]) {
     let Answer::Open(mut client) = answer else { panic!("{answer:?}") };
@@ -257,10 +257,10 @@ fn assert_echo(answer: Answer, early: &[u8]) {
     assert_eq!(bytes, [early, b", and more"].concat());
 }
 
-/// Each of these is answered with a refusal or with nothing, and the connection ends.
+/// Checks that each request gets a refusal or no answer, and that the connection ends.
 fn assert_all_refused(proxy: &Sockeye, requests: &[Vec<u8>]) {
     let address = proxy.address();
-    // At once: where bytes are missing, the end comes with the deadline for greetings.
+    // Concurrently, because an incomplete request ends only at the deadline for greetings.
     thread::scope(|scope| {
         for request in requests {
             scope.spawn(move || assert_refused(address, request));
@@ -290,5 +290,5 @@ const HALF_GREETINGS: [&[u8]; 7] = [
     b"CONN",
     b"GET http:",
 ];
-/// How a browser begins when it takes the port for https.
+/// The start of a connection from a browser that takes the port for https.
 const TLS_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";

@@ -1,4 +1,4 @@
-//! The guide and the README: every configuration in them is one, and every command is taken.
+//! The guide and the README: every configuration in them is valid, and every command is accepted.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use sockeye::config::Config;
 use sockeye::guide::TOPICS;
 use tempfile::TempDir;
 
-/// A directory with the files that the configurations of the guide name.
+/// A directory with the files that the guide's configurations name.
 fn directory() -> TempDir {
     let directory = TempDir::new().expect("a directory");
     let file = |name: &str, text: &str| {
@@ -32,8 +32,8 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The commands of a page: those of its `console` blocks, and code in its sentences that begins with
-/// `sockeye -`, but for what is a pattern.
+/// The commands of a page: those in its `console` blocks, and inline code that begins with `sockeye
+/// -`, except for patterns.
 fn commands(page: &str) -> Vec<&str> {
     let prompts = blocks(page, "console").into_iter().flat_map(str::lines);
     let prompts = prompts.filter_map(|line| line.strip_prefix("$ "));
@@ -47,7 +47,7 @@ fn commands(page: &str) -> Vec<&str> {
     prompts.chain(outside).collect()
 }
 
-/// The words that a shell makes of a command.
+/// The words into which a shell splits a command.
 fn words(command: &str) -> Vec<String> {
     let script = format!("set -- {command}\nprintf '%s\\0' \"$@\"");
     let output = Command::new("sh").args(["-c", &script]).output().expect("sh");
@@ -66,7 +66,7 @@ fn try_command(command: &str, home: &Path) {
     let words = words(command);
     let words = &words[1..];
     let checked = [String::from("check")];
-    // What `sockeye` alone runs is what `sockeye check` checks.
+    // A bare `sockeye` runs what `sockeye check` checks.
     let words = if words.is_empty() { &checked } else { words };
     let read = cli::Command::read(words.iter().map(Into::into));
     match read.unwrap_or_else(|exit| panic!("{command}: {exit:?}")) {
@@ -81,13 +81,13 @@ fn try_command(command: &str, home: &Path) {
             let told = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{command}: {told}");
         }
-        // Proxies, which need a server: their command line was judged, and other tests run them.
+        // The proxies need a server: their command lines were checked, and other tests run them.
         _ => {}
     }
 }
 
 #[test]
-fn every_configuration_of_the_guide_is_one() {
+fn every_configuration_in_the_guide_is_valid() {
     let directory = directory();
     let file = directory.path().join("config.toml");
     let mut count = 0;
@@ -104,7 +104,7 @@ fn every_configuration_of_the_guide_is_one() {
 }
 
 #[test]
-fn every_command_of_the_guide_is_taken() {
+fn every_command_in_the_guide_is_accepted() {
     let home = directory();
     let folder = home.path().join(".config/sockeye");
     fs::create_dir_all(&folder).expect("a folder");
@@ -127,7 +127,7 @@ fn every_command_of_the_guide_is_taken() {
 }
 
 #[test]
-fn what_the_readme_links_to_is_there() {
+fn the_links_of_the_readme_lead_somewhere() {
     let readme = include_str!("../../README.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let links = readme.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
@@ -139,7 +139,7 @@ fn what_the_readme_links_to_is_there() {
     assert!(readme.lines().count() < 150, "a README is read in two minutes");
 }
 
-/// Programs whose commands are not run here, and why.
+/// Programs whose commands are not run here, with the reason.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("autossh", "the program that is left behind"),
     ("curl", "needs a proxy or a control socket: clients.rs"),
@@ -148,7 +148,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_figures_of_the_readme_s_reasons_are_those_of_the_tables() {
+fn the_figures_in_the_readme_are_those_of_the_tables() {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("## Why").expect("the reasons");
     let (reasons, _) = rest.split_once("\n## ").expect("their end");
@@ -162,7 +162,7 @@ fn the_figures_of_the_readme_s_reasons_are_those_of_the_tables() {
     };
     let tables = readme.lines().chain(guide.lines()).filter(|line| line.starts_with('|'));
     let measured: Vec<_> = tables.flat_map(figures).collect();
-    // A round trip, a percentile, and the code of a SOCKS reply.
+    // These are not measured: a round trip, a percentile, and a SOCKS reply code.
     let given = ["100", "99", "05"];
     for figure in figures(reasons).into_iter().filter(|figure| !given.contains(figure)) {
         assert!(measured.contains(&figure), "{figure} is in no table: was it measured anew?");

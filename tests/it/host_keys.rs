@@ -1,4 +1,4 @@
-//! Host keys: what this program makes of each case is what `ssh` makes of it, with the same server
+//! Host keys: this program and `ssh` come to the same verdict in each case, with the same server
 //! and the same files.
 
 mod cases;
@@ -15,11 +15,11 @@ use crate::support::verdict::{Naysayer, Verdict};
 use cases::{Case, OursWhere};
 use stage::{Files, Stage};
 
-/// Each case with each `StrictHostKeyChecking` against this program, and against `ssh` with one of them in
-/// turn, or with all of them on a full run. Several at a time: each waits for its server most of the time.
+/// Each case with each `StrictHostKeyChecking` against this program, and against `ssh` with one of them in turn, or
+/// with all of them on a full run. Cases run concurrently, since they mostly wait for their servers.
 #[test]
 #[ignore = "needs sshd"]
-fn the_verdicts_are_those_of_ssh() {
+fn the_verdicts_agree_with_ssh() {
     let mut stages: Vec<Stage> = Vec::new();
     let cases = cases::all();
     for case in &cases {
@@ -90,6 +90,6 @@ fn check(number: usize, case: &Case, stage: &Stage, naysayer: &Naysayer) -> Vec<
     wrong
 }
 
-/// How many cases are tried at the same time.
+/// The number of cases that run concurrently.
 const AT_A_TIME: usize = 4;
 const CHECKING: [&str; 4] = ["yes", "ask", "accept-new", "no"];

@@ -1,4 +1,4 @@
-//! What a server says is for reading: escaped and bounded, and never the terminal's to obey.
+//! Text from a server is escaped and truncated, and never reaches the terminal raw.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,22 +20,22 @@ use crate::support::target::Target;
 use crate::support::wait;
 use crate::support::{closed_port, free_port};
 
-/// A title, a bell, a cleared screen, a C1 sequence, a change of direction, a return, a delete.
+/// A window title, a bell, a cleared screen, a C1 sequence, a bidi override, a carriage return, a delete.
 const NASTY: &str = "\x1b]0;title\x07\x1b[2J\u{9b}31m\u{202e}evil\r\x7f";
 
-/// How its beginning is shown.
+/// The escaped form of its beginning.
 const ESCAPED: &str = "u{1b}]0;title";
 
-/// How much is logged, and how.
+/// The log levels and formats to test.
 const LOGS: [&[&str]; 4] = [&[], &["-v"], &["-vvv"], &["-vvv", "--log-format", "json"]];
 
-/// What is said of a server that begins and does not go on.
+/// The message about a server that starts to talk and then falls silent.
 const LATE: &str = "did not finish the handshake within ";
 
-/// More than this is not bounded, in bytes: what is logged at its fullest is a few hundred lines.
+/// The most bytes of output: the most verbose log has a few hundred lines.
 const BOUND: usize = 256 * 1024;
 
-/// Nor is a line of more than this, in bytes: a text of 512 characters, escaped twice, and the rest.
+/// The most bytes of a line: a text of 512 characters, escaped twice, and the rest.
 const LINE: usize = 8 * 1024;
 
 #[track_caller]
@@ -52,7 +52,7 @@ fn assert_harmless(said: &str) {
     assert!(said.len() < BOUND, "{} bytes are said, beginning with {:.2000}", said.len(), said);
     let longest = said.lines().max_by_key(|line| line.len()).unwrap_or_default();
     assert!(longest.len() < LINE, "a line of {} bytes: {longest:.2000}", longest.len());
-    // A log of objects is nothing else.
+    // A JSON log consists of objects only.
     if said.starts_with('{') {
         for line in said.lines() {
             let object = serde_json::from_str::<serde_json::Map<String, Value>>(line);
@@ -61,7 +61,7 @@ fn assert_harmless(said: &str) {
     }
 }
 
-/// Starts where it must fail, for a reason that it gives without harm.
+/// Starts the program, which must fail and report the reason harmlessly.
 fn fails(config: &Path, arguments: &[&str], why: &str) {
     let output = program()
         .arg("-F")
@@ -107,8 +107,8 @@ fn banners() {
     }
 }
 
-/// A server that says a text in its script, and the program with one session to it, for a short text
-/// and a long one, at each level of the log. What was said is harmless in the end.
+/// For a short and a long text, and for each log level, runs a server whose script sends the text,
+/// and the program with one session to it. Finally checks that the log is harmless.
 fn at_each_level(script: fn(&'static str) -> Script, check: impl Fn(&Scripted, &Sockeye)) {
     let long: &'static str = Box::leak(NASTY.repeat(4_000).into_boxed_str());
     for text in [NASTY, long] {
@@ -144,7 +144,7 @@ fn the_text_of_a_failure() {
 const REQUEST: &[u8] =
     b"GET http://target.example/ HTTP/1.1\r\nHost: target.example\r\nConnection: close\r\n\r\n";
 
-/// russh ends the session at each of them. They must not end session after session.
+/// russh ends the session on each of these. That must not end one session after another.
 #[test]
 #[ignore = "needs sshd, curl"]
 fn the_text_of_a_failure_in_another_encoding() {
@@ -160,7 +160,7 @@ fn the_text_of_a_failure_in_another_encoding() {
             drop(Protocol::Socks5.open(address, "127.0.0.1", echo.port()));
         }
         assert_eq!(logins(&sshd), 1 + asked, "each of them ends one session");
-        // Whose answer it was is not certain now, so each of them has one more attempt.
+        // It is not certain which request the answer was for, so each gets one more attempt.
         let several = 4;
         thread::scope(|scope| {
             for _ in 0..several {
@@ -177,10 +177,10 @@ fn the_text_of_a_failure_in_another_encoding() {
     }
 }
 
-/// What is known to end a session has one for itself: those who are connected stay so.
+/// A request that has ended a session gets a session of its own, so that others stay connected.
 #[test]
 #[ignore = "needs sshd"]
-fn a_target_whose_failure_ended_a_session_is_asked_for_alone() {
+fn a_target_whose_failure_ended_a_session_gets_a_session_of_its_own() {
     let echo = Target::echo();
     let sshd = Sshd::with_word_for_errors("connexion refus\\351e");
     let proxy = Sockeye::start(&sshd.ssh_config());
@@ -221,7 +221,7 @@ fn the_last_words_of_a_session() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn what_it_says_before_anything_else() {
+fn text_before_the_handshake() {
     let endless = |mut stream: TcpStream| loop {
         stream.write_all(format!("{NASTY}\r\n").repeat(100).as_bytes())?;
         thread::sleep(std::time::Duration::from_millis(20));
@@ -237,7 +237,7 @@ fn what_it_says_before_anything_else() {
         (says(disconnect(NASTY.repeat(4_000).as_bytes())), "the server disconnected: "),
         (says(disconnect(b"au revoir, \xe9t\xe9 \x9b31m")), "a text that is not UTF-8"),
     ];
-    // Some of them are waited for until the deadline of the handshake.
+    // Some of these last until the handshake deadline.
     thread::scope(|scope| {
         for (server, why) in &servers {
             scope.spawn(move || {

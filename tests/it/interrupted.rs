@@ -20,7 +20,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{process, wait, write_program};
 
-/// A pipe that somebody keeps open and never writes to.
+/// A FIFO that is held open and never written to.
 struct SilentPipe {
     folder: TempDir,
     _writer: fs::File,
@@ -31,7 +31,7 @@ impl SilentPipe {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("pipe");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
-        // With both ends, so that the opening waits for nobody.
+        // Opened for both reading and writing, so that the open does not block.
         let writer = OpenOptions::new().read(true).write(true).open(&path).expect("a pipe");
         Self { folder, _writer: writer }
     }
@@ -41,26 +41,26 @@ impl SilentPipe {
     }
 }
 
-/// Starts the command, waits until it is at what it waits for, and has it end.
+/// Starts the command, waits until it is blocked where it should be, and ends it with a signal.
 #[track_caller]
 fn ends(state: &str, mut command: Command, is_there: impl Fn(&Sockeye) -> bool) {
     let mut sockeye = Sockeye::spawn_as_is(&mut command);
     wait::until(state, || is_there(&sockeye));
     sockeye.terminate();
     let status = sockeye.wait();
-    // Before it listens for signals the system ends it.
+    // Until its handlers are installed, the signal kills it.
     let by_signal = status.code() == Some(143) || status.signal() == Some(Signal::TERM.as_raw());
     assert!(by_signal, "{state}: {status}: {}", sockeye.log());
 }
 
-/// Whether it has this file open.
+/// Whether the process has this file open.
 fn has_open(sockeye: &Sockeye, path: &Path) -> bool {
     let open = fs::read_dir(format!("/proc/{}/fd", sockeye.pid())).into_iter().flatten().flatten();
     open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|link| link == path)
 }
 
 #[test]
-fn while_it_reads_what_nobody_writes() {
+fn while_it_reads_a_silent_pipe() {
     let pipe = SilentPipe::new();
     let at_the_pipe = |sockeye: &Sockeye| has_open(sockeye, &pipe.path());
     for words in [&["--config"][..], &["check", "--config"], &["pac", "--config"]] {
@@ -77,7 +77,7 @@ fn while_it_reads_what_nobody_writes() {
 }
 
 #[test]
-fn files_that_never_end_are_refused() {
+fn endless_files_are_refused() {
     let pipe = SilentPipe::new();
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("config.toml");
@@ -108,7 +108,7 @@ fn while_ssh_says_nothing() {
 #[test]
 #[ignore = "needs ssh"]
 fn while_it_connects() {
-    // The queue of the system takes the connection, and nobody says a word.
+    // The backlog of the listening socket accepts the connection, and nothing answers.
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let port = listener.local_addr().expect("bound").port();
     let login = Login::new();
@@ -119,7 +119,7 @@ fn while_it_connects() {
         listener.accept().is_ok_and(|(mut stream, _)| {
             let _ = stream.set_nonblocking(false);
             stream.read(&mut [0; 4]).is_ok_and(|read| {
-                // Kept open for as long as the test runs.
+                // Keeps the connection open for the rest of the test.
                 std::mem::forget(stream);
                 read > 0
             })
@@ -164,7 +164,7 @@ fn while_a_person_or_an_agent_thinks() {
     });
 }
 
-/// What runs has its grace time, and a second signal ends it where it is.
+/// Open connections have the grace period, and a second signal ends the program at once.
 #[test]
 #[ignore = "needs sshd"]
 fn while_it_serves() {
@@ -175,7 +175,7 @@ fn while_it_serves() {
         let mut open = Protocol::Socks5.open(sockeye.address(), "127.0.0.1", target.port());
         open.write_all(b"x").expect("it runs");
         if held {
-            // The server does not even answer the goodbye.
+            // The server does not even answer the disconnect.
             link.hold();
         }
         sockeye.terminate();

@@ -1,5 +1,5 @@
-//! No connection holds up another: clients that do not read, targets that do not answer or do not
-//! read, names that take long.
+//! No connection holds up another: not a client that does not read, a target that does not answer
+//! or does not read, or a slow name look-up.
 
 use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -19,22 +19,22 @@ use crate::support::sshd::Sshd;
 use crate::support::target::{Target, Unanswering, reset};
 use crate::support::{process, scaled, wait};
 
-/// Clients that download and do not keep up.
+/// Clients whose downloads they do not keep up with.
 #[derive(Clone, Copy, Debug)]
 struct Slow {
     clients: u64,
-    /// The bytes that each downloads.
+    /// The length of each download, in bytes.
     length: u64,
-    /// The bytes that each reads in a second; 0 for none at all.
+    /// The reading rate of each client, in bytes per second; 0 for none at all.
     rate: usize,
-    /// What is in files at the least before the others are measured, in KiB.
+    /// The least amount in files before the other requests are measured, in KiB.
     spilled: u64,
 }
 
 #[test]
 #[ignore = "needs sshd"]
 fn others_do_not_suffer_from_a_download_that_nobody_reads() {
-    // Where it is not alone it must not wait.
+    // With sessions to spare, the download may get one of its own, and need not spill.
     for (sessions, spilled) in [("1", 1), ("1..8", 0)] {
         let length = scaled(128 << 20, 1_000_000_000);
         others_go_on(sessions, Slow { clients: 1, length, rate: 0, spilled });
@@ -54,7 +54,7 @@ fn others_do_not_suffer_from_a_download_that_is_read_slowly() {
 #[test]
 #[ignore = "needs sshd"]
 fn others_do_not_suffer_from_twenty_downloads_that_nobody_reads() {
-    // Together more than there is room for in memory, and less than in files.
+    // Together these exceed the limit for memory, but not for files.
     let slow = Slow { clients: 20, length: 24 << 20, rate: 0, spilled: 0 };
     for sessions in ["1", "1..8"] {
         others_go_on(sessions, slow);
@@ -64,7 +64,7 @@ fn others_do_not_suffer_from_twenty_downloads_that_nobody_reads() {
 #[test]
 #[ignore = "needs ssh"]
 fn others_do_not_suffer_from_tiny_packets_that_nobody_reads() {
-    // What a small packet costs besides its bytes counts, too.
+    // The per-packet overhead of small packets counts towards the limits too.
     let length = scaled(10_000_000, 100_000_000);
     let slow = Slow { clients: 1, length, rate: 0, spilled: 1 };
     let server = Scripted::start(Script::SendTiny(slow.length));
@@ -84,8 +84,8 @@ fn others_go_on(sessions: &str, slow: Slow) {
 }
 
 impl Slow {
-    /// Has others make requests without and then with the downloads, compares, and sees to it that
-    /// the downloads are exact once they are read.
+    /// Makes requests without and then with the downloads, compares the two, and checks that the
+    /// downloads are complete and correct once they are read.
     fn beside(self, proxy: &Sockeye, load: &Load<'_>, open: impl Fn() -> TcpStream) {
         load.lasting(MEASURED / 2);
         let idle = process::rss_kib(proxy.pid());
@@ -96,7 +96,7 @@ impl Slow {
             let (downloads, filling) = load.during(|| {
                 let download = |_| {
                     let mut client = open();
-                    // The kernel is not to take it all.
+                    // A small buffer, so that the kernel does not absorb everything.
                     let few = SockRef::from(&client).set_recv_buffer_size(64 * 1024);
                     few.expect("an option");
                     client.write_all(b"!").expect("sent");
@@ -124,7 +124,7 @@ impl Slow {
     }
 }
 
-/// A client's reading at some pace, until it is in a hurry.
+/// Reads at a limited pace, until told to hurry.
 struct Paced<'a> {
     client: TcpStream,
     rate: usize,
@@ -171,7 +171,7 @@ fn others_go_on_while_a_target_does_not_answer() {
     }
 }
 
-/// `sshd` does nothing else on a session while it looks a name up.
+/// `sshd` does nothing else on a session while it looks up a name.
 #[test]
 #[ignore = "needs sshd, unshare, root"]
 fn others_go_on_while_a_name_is_looked_up() {
@@ -187,10 +187,10 @@ fn others_go_on_while_a_name_is_looked_up() {
     assert!(sshd.looked_up().iter().any(|name| name == SLOW), "it asked somebody else");
 }
 
-/// Makes requests while a name is looked up: none fails, and in the second half of that time at
-/// least so many are served, the best of a few times.
+/// Makes requests during a name look-up: none may fail, and the second half of that time must serve
+/// at least `least`; the best of several rounds counts.
 fn beside_a_look_up(sessions: &str, proxy: &Sockeye, port: u16, least: usize) {
-    // So many that there is always somebody who is not waiting.
+    // Many clients, so that some are always free to send a request.
     let (clients, rate) = (250, 40);
     let load = Load { clients, rate, ..others(proxy.address(), "127.0.0.1", port) };
     load.lasting(MEASURED).assert_all_served();
@@ -199,7 +199,7 @@ fn beside_a_look_up(sessions: &str, proxy: &Sockeye, port: u16, least: usize) {
     assert!(!proxy.log().contains("lost a session"), "a busy server is no dead one");
 }
 
-/// How many requests were made and served in the second half of a look-up.
+/// The number of requests that were made and served in the second half of a look-up.
 fn served_beside_a_look_up(sessions: &str, proxy: &Sockeye, load: &Load<'_>) -> usize {
     let ((begun, ended), during) = load.during(|| {
         let begun = Instant::now();
@@ -259,7 +259,7 @@ fn others_go_on_while_a_target_does_not_read() {
     });
 }
 
-/// Waits until what the program keeps grows no more, however long it grows.
+/// Waits until the buffered amount stops growing, however long that takes.
 fn wait_until_full(pid: u32, spilled: u64) {
     let (mut last, mut most) = ((0, 0), 0);
     let mut grows = || {
@@ -269,7 +269,7 @@ fn wait_until_full(pid: u32, spilled: u64) {
             let is_same = std::mem::replace(&mut last, now) == now;
             let more = now.0 > most;
             most = most.max(now.0);
-            // A busy machine may not have begun.
+            // On a busy machine it may not have started to grow.
             (more || is_same && now.0 >= spilled).then_some(more)
         })
     };
@@ -304,9 +304,9 @@ fn others(proxy: SocketAddr, host: &str, port: u16) -> Load<'_> {
     Load { proxy, host, port, clients: 50, rate: 300 }
 }
 
-/// The others' requests all succeed, and what they take stays in proportion to what it was. The bound
-/// is wide, and the best of many counts, since others run on the same processors: what holds requests up
-/// holds up each time.
+/// Checks that all requests succeed, and that their latency remains in proportion to what it was. The
+/// bound is wide and the best of many rounds counts, because other tests share the processors: a real
+/// blockage shows in every round.
 #[track_caller]
 fn compare(what: &str, before: &Tally, load: &Load<'_>) {
     before.assert_all_served();
@@ -326,10 +326,10 @@ fn compare(what: &str, before: &Tally, load: &Load<'_>) {
     assert!(best <= bound, "{what}: p99 {was:?} before, {best:?} then");
 }
 
-/// How long the others' requests are watched, each time.
+/// The duration of each measurement.
 const MEASURED: Duration = Duration::from_secs(1);
-/// What may be in memory, in KiB: 256 MiB of what waits (see `BacklogLimits`), and half as much again
-/// for what that costs and for what is not counted.
+/// The memory limit in KiB: 256 MiB of buffered data (see `BacklogLimits`), plus half as much again
+/// for overhead and for what is not counted.
 const MEMORY: u64 = 384 << 10;
-/// How often a slow client reads.
+/// The interval between the reads of a slow client.
 const PACE: Duration = Duration::from_millis(50);

@@ -1,10 +1,10 @@
-//! The folders of `src` know each other in one direction only: the order that `lib.rs` lists.
+//! The modules of `src` depend on each other in one direction only: the order that `lib.rs` lists.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A place in the list, the lowest first: `ssh::session` before `ssh`.
+/// The layers, lowest first; `ssh::session` precedes `ssh`.
 fn layers() -> Vec<String> {
     let lib = fs::read_to_string(src().join("lib.rs")).expect("the map");
     let list = lib.split("//! # The layers").nth(1).expect("the list's heading");
@@ -28,7 +28,7 @@ pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The module of a file, as `["ssh", "session", "load"]`.
+/// The module path of a file, such as `["ssh", "session", "load"]`.
 fn module(file: &Path) -> Vec<String> {
     let relative = file.strip_prefix(src()).expect("below src").with_extension("");
     let mut parts: Vec<_> =
@@ -39,7 +39,7 @@ fn module(file: &Path) -> Vec<String> {
     parts
 }
 
-/// The layer that a path of modules belongs to: the longest that is a beginning of it.
+/// The layer of a module path: the one with the longest matching prefix.
 fn layer_of(layers: &[String], path: &[String]) -> Option<usize> {
     let is_beginning = |layer: &String| {
         let parts: Vec<_> = layer.split("::").collect();
@@ -49,8 +49,8 @@ fn layer_of(layers: &[String], path: &[String]) -> Option<usize> {
     found.max_by_key(|(_, layer)| layer.len()).map(|(place, _)| place)
 }
 
-/// The paths that a line of `module` names, from the root on: `crate::…` and `super::…`. Inside `mod tests { … }` a
-/// `super` goes one module less far.
+/// The absolute paths that a line of `module` refers to: `crate::…` and `super::…`. Inside `mod tests { … }`, a
+/// `super` goes up one module less.
 fn named(line: &str, module: &[String]) -> Vec<Vec<String>> {
     let segments = |text: &str| -> Vec<String> {
         let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
@@ -73,7 +73,7 @@ fn named(line: &str, module: &[String]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn no_folder_knows_one_above_it() {
+fn no_module_imports_an_upper_layer() {
     let layers = layers();
     assert!(layers.len() > 15, "the list was not found: {layers:?}");
     let mut files = Vec::new();
@@ -81,7 +81,7 @@ fn no_folder_knows_one_above_it() {
     let mut arrows = BTreeSet::new();
     for file in files {
         let module = module(&file);
-        // What is of the binary and not of the library crate is above them all.
+        // The modules of the binary are above all layers of the library.
         if matches!(module[0].as_str(), "lib" | "main" | "allocator") {
             continue;
         }
@@ -90,7 +90,7 @@ fn no_folder_knows_one_above_it() {
         let text = fs::read_to_string(&file).expect("a file");
         for (number, line) in text.lines().enumerate() {
             for path in named(line, &module) {
-                // What the root of a folder offers comes from below it.
+                // The root of a folder may re-export from its submodules.
                 let is_own_root =
                     path.first() == module.first() && layer_of(&layers, &path) > Some(own);
                 let is_module =

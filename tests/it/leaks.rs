@@ -1,4 +1,4 @@
-//! Nothing is left behind, whichever side ends a connection and at whatever moment.
+//! Nothing is left behind, whichever side ends a connection, and at whatever moment.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ fn short_connections_leave_the_memory_as_it_was() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn clients_that_reset_leave_nothing() {
+fn clients_that_reset_leave_nothing_behind() {
     let (target, sshd) = (Target::source(1_000_000), Sshd::start());
     let proxy = Sockeye::single(&sshd.ssh_config());
     let idle = Idle::now(&proxy, &sshd);
@@ -41,13 +41,13 @@ fn clients_that_reset_leave_nothing() {
     (0..scaled(3000, 100_000)).for_each(once);
     idle.wait(&proxy, &sshd);
     let after = process::rss_kib(proxy.pid());
-    // A channel that is closed from here first costs the SSH library a few kB until its session retires.
+    // Each channel that is closed from here first costs a few kB in the SSH library until its session retires.
     assert!(after <= before + 5 * 1024, "from {before} to {after} KiB");
 }
 
 #[test]
 #[ignore = "needs sshd"]
-fn idle_connections_that_close_at_once_give_their_memory_back() {
+fn idle_connections_that_close_together_return_their_memory() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let proxy = Sockeye::single(&sshd.ssh_config());
     let (pid, address) = (proxy.pid(), proxy.address());
@@ -65,7 +65,7 @@ fn idle_connections_that_close_at_once_give_their_memory_back() {
     idle.wait(&proxy, &sshd);
     let peak = process::peak_kib(pid);
     assert!(peak <= held + 8 * 1024, "closing took memory: from {held} to {peak} KiB");
-    // A quarter at the most stays: what is free, but on a page with what is not.
+    // At most a quarter may remain: free memory that shares a page with memory in use.
     let most = before + (peak - before) / 4;
     wait::until_some(&format!("of {peak} KiB all but {most} are given back"), || {
         (process::rss_kib(pid) <= most).then_some(())
@@ -88,7 +88,7 @@ fn a_channel_that_opens_too_late_is_closed() {
     wait::until("every channel is closed", || server.seen().ended == count);
 }
 
-/// What is open where nothing is going on.
+/// The resources in use when idle.
 struct Idle {
     files: Vec<String>,
     sockets: usize,
@@ -99,7 +99,7 @@ impl Idle {
         Self { files: process::open_files(proxy.pid()), sockets: sshd.sockets() }
     }
 
-    /// Waits until it is so again, here and on the server.
+    /// Waits until the resources are back at this level, here and on the server.
     fn wait(&self, proxy: &Sockeye, sshd: &Sshd) {
         wait::until_ok("the program's descriptors are back", || {
             let files = process::open_files(proxy.pid());
@@ -133,7 +133,7 @@ fn short_connections(count: usize, proxy: SocketAddr, port: u16) {
     });
 }
 
-/// Connects, goes one step further each round, and resets the connection there.
+/// Connects, goes one step further each round, and resets the connection at that point.
 fn leave_in_the_middle(round: usize, proxy: SocketAddr, port: u16) {
     let protocol = Protocol::ALL[round % 3];
     let request = protocol.request("127.0.0.1", port);

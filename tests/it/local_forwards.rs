@@ -1,4 +1,4 @@
-//! `-L`: listeners here that lead to one target behind a real `sshd`.
+//! `-L`: local listeners that lead to one target behind a real `sshd`.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -20,7 +20,7 @@ use crate::support::target::Target;
 use crate::support::wait::LONG;
 use crate::support::{closed_port, free_port, process, skip};
 
-/// The program with these arguments, and no proxy.
+/// The program with these arguments, and without a proxy.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     let mut command = program();
     command.arg("-F").arg(sshd.ssh_config()).args(arguments).arg(HOST);
@@ -29,7 +29,7 @@ fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     sockeye
 }
 
-/// What an echo sends back.
+/// Everything that an echo sends back.
 fn echoed<S: Read + Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
     stream.write_all(WORDS).expect("a connection");
     end(&stream);
@@ -54,7 +54,7 @@ fn echoed_over_unix(path: &Path) -> Vec<u8> {
     echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
 }
 
-/// An echo at a unix socket.
+/// Starts an echo on a unix socket.
 fn unix_echo(path: &Path) {
     let listener = UnixListener::bind(path).expect("a free path");
     thread::spawn(move || {
@@ -103,7 +103,7 @@ fn every_form_of_it() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_chosen_port_is_told_and_g_opens_it_to_others() {
+fn a_chosen_port_is_reported_and_g_opens_it_to_others() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let to = format!("127.0.0.1:{}", target.port());
     let sockeye = forwarding(&sshd, &["-L", &format!("0:{to}")]);
@@ -115,7 +115,7 @@ fn a_chosen_port_is_told_and_g_opens_it_to_others() {
     assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS);
 }
 
-/// On the command line, in `ssh_config`, in a file, and at run time.
+/// The listener may come from the command line, `ssh_config`, a file, or be added at run time.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn the_name_of_this_machine_is_listened_on_as_by_ssh() {
@@ -184,7 +184,7 @@ fn a_target_that_speaks_first_and_both_half_closes() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_target_that_refuses_resets_the_client_and_is_told() {
+fn a_target_that_refuses_resets_the_client_and_is_logged() {
     let sshd = Sshd::start();
     let nobody = closed_port();
     let sockeye = forwarding(&sshd, &["-L", &format!("0:127.0.0.1:{nobody}")]);
@@ -203,12 +203,12 @@ fn a_cut_session_resets_the_client_and_the_next_is_served() {
     sshd.kill_children();
     let error = io::copy(&mut stream, &mut io::sink()).expect_err("no end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    tcp(sockeye.address()).read_exact(&mut [0; 1000]).expect("it is mended");
+    tcp(sockeye.address()).read_exact(&mut [0; 1000]).expect("the next session serves it");
 }
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_taken_port_is_told_and_the_others_go_on_unless_told_otherwise() {
+fn a_taken_port_is_logged_and_ends_the_program_only_on_request() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let port = taken.local_addr().expect("bound").port();
@@ -218,13 +218,13 @@ fn a_taken_port_is_told_and_the_others_go_on_unless_told_otherwise() {
     sockeye.wait_for_log(&format!("cannot listen on 127.0.0.1:{port}: "));
     assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
 
-    // So are proxies.
+    // The same applies to proxies.
     let proxy = format!("127.0.0.1:{port}");
     let sockeye = forwarding(&sshd, &["-D", &proxy, "-L", &second]);
     sockeye.wait_for_log(&format!("cannot listen on {proxy}: "));
     assert_eq!(echoed_over_tcp(sockeye.address()), WORDS);
 
-    // With nothing left there is no more to do here, though ssh goes on.
+    // With no listener left the program ends, although ssh goes on.
     for arguments in [
         ["-o", "ExitOnForwardFailure=yes", "-L", &first, "-L", &second].as_slice(),
         &["-o", "ExitOnForwardFailure=yes", "-D", &proxy, "-L", &second],

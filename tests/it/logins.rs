@@ -1,4 +1,4 @@
-//! The login: each way in, each order, each fault, and `ssh` itself beside it.
+//! The login: every method, order and failure, each compared with `ssh` itself.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,13 +16,13 @@ mod keys;
 mod secrets;
 mod security_keys;
 
-/// What came of a login.
+/// The outcome of a login.
 #[derive(Debug)]
 struct Told {
     verdict: Verdict,
-    /// The questions that were asked.
+    /// The questions, in order.
     asked: Vec<String>,
-    /// What the program said.
+    /// The output of the program.
     said: String,
 }
 
@@ -34,7 +34,7 @@ enum Verdict {
 
 use Verdict::{In, Refused};
 
-/// What `ssh` does.
+/// The outcome with `ssh`.
 fn ssh(config: &Path, answers: &[&str]) -> Told {
     let person = Person::with(answers);
     let mut ssh = command("ssh");
@@ -46,7 +46,7 @@ fn ssh(config: &Path, answers: &[&str]) -> Told {
     Told { verdict, asked: person.asked(), said }
 }
 
-/// What the program does, with further arguments.
+/// The outcome with the program, given additional arguments.
 fn sockeye_with(config: &Path, answers: &[&str], arguments: &[&str]) -> Told {
     let person = Person::with(answers);
     let mut command = program();
@@ -58,31 +58,31 @@ fn sockeye_with(config: &Path, answers: &[&str], arguments: &[&str]) -> Told {
         let connected = program.log().contains("connected to ");
         connected.then_some(In).or(ended.then_some(Refused))
     });
-    // What it says last is on its way through a pipe.
+    // The last output may still be in the pipe.
     let last = if verdict == In { "logged in" } else { "cannot connect" };
     let said = || program.log().contains(last);
-    wait::until("it has said why", said);
+    wait::until("the reason is logged", said);
     Told { verdict, asked: person.asked(), said: program.log() }
 }
 
 fn sockeye(config: &Path, answers: &[&str]) -> Told {
-    // Only then it says by what it is in.
+    // Only with -v does it log the method that succeeded.
     sockeye_with(config, answers, &["-v"])
 }
 
-/// Both log in, or neither does, and both ask as often.
+/// Checks that both log in or neither does, and that both ask the same questions.
 #[track_caller]
 fn agree(what: &str, config: &Path, answers: &[&str], expected: Verdict) -> Told {
     let theirs = ssh(config, answers);
     let ours = sockeye(config, answers);
     assert_eq!(theirs.verdict, expected, "{what}, ssh:\n{}", theirs.said);
     assert_eq!(ours.verdict, expected, "{what}:\n{}", ours.said);
-    // Scripts that answer wait for the exact words.
+    // Scripts that answer prompts depend on the exact words.
     assert_eq!(theirs.asked, ours.asked, "{what}: ssh asked the first\n{}", ours.said);
     ours
 }
 
-/// A line that names a key and no other.
+/// Lines that select this key and no other.
 fn only(key: &Path) -> String {
     format!("IdentitiesOnly yes\n    IdentityFile {}", key.display())
 }
@@ -123,13 +123,13 @@ fn several_questions_in_two_rounds() {
     let config = server.ssh_config();
     let told = agree("all right", &config, &ANSWERS, In);
     assert!(told.said.contains("Two rounds") && told.asked[2].contains("Code: "), "{told:?}");
-    // A wrong answer begins a new attempt.
+    // A wrong answer starts a new attempt.
     let [login, pin, code] = ANSWERS;
     agree("mended", &config, &[login, "wrong", login, pin, code], In);
     agree("wrong", &config, &[login, pin, "1", login, pin, "2", login, pin, "3", "4"], Refused);
 }
 
-/// A login that takes a person is not repeated without one, and not before somebody wants it.
+/// A login that needs a person is not repeated unattended, nor before a request needs it.
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn a_lost_session_waits_for_a_request_and_a_person() {
@@ -145,7 +145,7 @@ fn a_lost_session_waits_for_a_request_and_a_person() {
     server.kill_connections();
     program.wait_for_log("the login needs a person, who is asked when the next request comes");
     let connections = || server.log().matches("Connection from ").count();
-    // Long enough for an attempt of its own, if it made any.
+    // Time enough for an unwanted attempt to show.
     std::thread::sleep(std::time::Duration::from_secs(3));
     assert_eq!((person.asked().len(), connections()), (1, 1), "{}", server.log());
     drop(Protocol::Socks5.open(address, "127.0.0.1", target.port()));

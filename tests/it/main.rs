@@ -1,7 +1,7 @@
-//! End to end: the program, real SSH servers, real clients, and every fault we can make.
+//! End-to-end tests: the program with real SSH servers and clients, and every fault that can be injected.
 //!
-//! A test that needs more than this crate is ignored unless `tests/run.sh` runs it, which first
-//! sees to it that everything is there. `SOCKEYE_FULL=1` asks for the full counts.
+//! A test that needs more than this crate is ignored unless `tests/run.sh` runs it, which installs
+//! the requirements first. `SOCKEYE_FULL=1` selects the full counts.
 
 #![allow(clippy::disallowed_methods, reason = "a test owns what it starts")]
 

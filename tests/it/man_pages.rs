@@ -1,4 +1,4 @@
-//! The manual pages, read by `man`.
+//! The manual pages, rendered by `man`.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::program::program;
 
-/// What a command prints, and that it warns of nothing.
+/// The output of a command, which must give no warnings.
 fn silently(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("it runs");
     let warnings = String::from_utf8_lossy(&output.stderr);
@@ -31,7 +31,7 @@ fn all_pages_are_shown_without_a_warning() {
 
 #[test]
 #[ignore = "needs man: tests/run.sh"]
-fn each_key_of_the_configuration_is_in_its_page() {
+fn each_key_of_the_configuration_is_in_the_manual() {
     let directory = TempDir::new().expect("a directory");
     silently(program().args(["man", "--directory"]).arg(directory.path()));
     let page = directory.path().join("sockeye.toml.5");

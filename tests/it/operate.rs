@@ -1,5 +1,5 @@
-//! A running program is looked at and steered: what its commands say of a server that forwards, one that is
-//! dead, one that forbids it, and of two programs beside each other.
+//! Observing and controlling a running program: what its commands report about a server that forwards, one
+//! that is dead, one that forbids forwarding, and about two instances side by side.
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -27,7 +27,7 @@ mod transfer;
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_server_is_up_then_dead_then_up_again_and_each_is_told() {
+fn a_server_is_reported_up_then_down_then_up_again() {
     let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     desk.say("status").expect(3);
     desk.say("wait --timeout 0.2").expect(1);
@@ -63,7 +63,7 @@ fn a_server_is_up_then_dead_then_up_again_and_each_is_told() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_server_that_forbids_forwarding_is_not_up() {
+fn a_server_that_forbids_forwarding_is_not_reported_up() {
     let (desk, sshd) = (Desk::new(), Sshd::with(&["AllowTcpForwarding no"]));
     let _proxy = desk.start(&sshd.ssh_config(), &[]);
     let said = desk.say("status").expect(1);
@@ -82,14 +82,14 @@ fn a_server_that_forbids_forwarding_is_not_up() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_server_that_stands_still_is_not_up_whatever_it_has_carried() {
+fn a_server_that_hangs_is_not_reported_up_whatever_it_has_carried() {
     let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let mut idle = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
     assert!(echoes(&mut idle));
     desk.say("wait").expect(0);
     let signal = |signal| sshd.children().into_iter().for_each(|pid| process::signal(pid, signal));
-    // Another session is no better.
+    // Another session does not help.
     wait::until("it is told", || {
         signal(Signal::STOP);
         let told = desk.status();
@@ -101,10 +101,10 @@ fn a_server_that_stands_still_is_not_up_whatever_it_has_carried() {
     desk.say("status -q").expect(0);
 }
 
-/// There may be no third one. Its reader has to make room for others.
+/// The pool is limited to two sessions, so the one with the slow reader has to serve others.
 #[test]
 #[ignore = "needs sshd"]
-fn the_session_of_a_slow_reader_serves_while_the_other_stands_still() {
+fn the_session_of_a_slow_reader_serves_while_the_other_hangs() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let (source, echo) = (Target::source(1 << 30), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &["--sessions", "2"]);
@@ -118,7 +118,7 @@ fn the_session_of_a_slow_reader_serves_while_the_other_stands_still() {
     wait::until("it is known to be slow", || {
         sessions().iter().any(|session| session["slow_readers"] == 1)
     });
-    // The process that carries the download has a socket more.
+    // The process with the download has one more socket.
     let other = sshd.children().into_iter().min_by_key(|pid| process::sockets(*pid));
     let other = other.expect("two");
     process::signal(other, Signal::STOP);
@@ -159,7 +159,7 @@ fn two_programs_have_two_names() {
 
 #[test]
 #[ignore = "needs sshd, curl, setpriv"]
-fn the_control_socket_is_the_user_s_alone_and_no_browser_s() {
+fn the_control_socket_admits_only_the_user_and_no_browser() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let socket = desk.socket(HOST);
@@ -183,7 +183,7 @@ fn the_control_socket_is_the_user_s_alone_and_no_browser_s() {
     assert_eq!(ask(&["Sec-Fetch-Site: cross-site"]), "403");
     assert_eq!(ask(&["Sec-Fetch-Site: none"]), "200");
 
-    // Whoever gets past the modes is told apart by the user's id.
+    // A process that bypasses the file modes is identified by its user id.
     if rustix::process::getuid().is_root() {
         for path in [desk.directory.path(), socket.parent().expect("a directory"), &socket] {
             fs::set_permissions(path, Permissions::from_mode(0o777)).expect("ours");
@@ -192,7 +192,7 @@ fn the_control_socket_is_the_user_s_alone_and_no_browser_s() {
         other.args(["--reuid=65534", "--clear-groups", "curl", "-s", "--unix-socket"]).arg(&socket);
         let output = other.arg("http://localhost/v1/status").output().expect("setpriv");
         assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
-        // In a directory where others could put sockets, none is looked for.
+        // In a directory where others could create sockets, none is looked for.
         desk.say(&format!("status {HOST}")).expect(3);
     }
 

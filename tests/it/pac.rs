@@ -1,5 +1,5 @@
-//! The proxy auto-configuration file in a real JavaScript engine, against what the program says of
-//! the same requests.
+//! The proxy auto-configuration file in a real JavaScript engine, compared with the program's
+//! decisions on the same requests.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -30,7 +30,7 @@ fn via() -> Action {
     Action::Via(Arc::new(Via { servers: vec!["bastion".into()], select: Select::Order }))
 }
 
-/// Everything that a browser can decide for itself.
+/// Rules that a browser can evaluate completely.
 fn plain_rules() -> Vec<Rule> {
     vec![
         rule("an \"odd\" name\n*/ é\u{2028}", Action::Reject, |c| {
@@ -58,7 +58,7 @@ fn plain_rules() -> Vec<Rule> {
     ]
 }
 
-/// What a browser cannot know, each before a rule that says `direct` to everything.
+/// Rules that a browser cannot evaluate; each precedes a rule that sends everything direct.
 fn rules_beyond() -> Vec<(&'static str, Rule)> {
     let long: Vec<_> = (0..20_000).map(|n| format!("n{n}.example")).collect();
     let long = long.join("\n");
@@ -79,7 +79,7 @@ fn rules_beyond() -> Vec<(&'static str, Rule)> {
     ]
 }
 
-/// Names and addresses in the spellings that a browser may have.
+/// Names and addresses, spelt as a browser may spell them.
 const HOSTS: [&str; 56] = [
     "one.example",
     "ONE.example.",
@@ -139,7 +139,7 @@ const HOSTS: [&str; 56] = [
     "n1",
 ];
 
-/// URLs as a browser has them, and their hosts.
+/// URLs as a browser passes them, with their hosts.
 fn corpus() -> Vec<(String, String)> {
     let schemes = ["http", "https", "ws", "ftp"];
     let mut corpus = Vec::new();
@@ -154,7 +154,7 @@ fn corpus() -> Vec<(String, String)> {
     corpus
 }
 
-/// What the script says in node, for each of the corpus.
+/// The results of the script in node, one for each entry of the corpus.
 fn ask_node(script: &str, corpus: &[(String, String)]) -> Vec<String> {
     let file = tempfile::Builder::new().suffix(".pac").tempfile().expect("a file");
     std::fs::write(file.path(), script).expect("room");
@@ -172,7 +172,7 @@ fn ask_node(script: &str, corpus: &[(String, String)]) -> Vec<String> {
     serde_json::from_slice(&output.stdout).expect("an answer for each")
 }
 
-/// What the program says, for a browser's URL and host.
+/// The program's decision on a browser's URL and host.
 fn action(router: &Router, url: &str, host: &str) -> &'static str {
     let default = match url.split_once("://").expect("a URL").0 {
         "http" | "ws" => 80,
@@ -214,13 +214,13 @@ fn a_browser_goes_direct_exactly_where_the_rules_say_so() {
 
 #[test]
 #[ignore = "needs node"]
-fn what_a_browser_cannot_know_goes_to_the_proxy() {
+fn requests_that_a_browser_cannot_decide_go_to_the_proxy() {
     let corpus = corpus();
     for (what, beyond) in rules_beyond() {
         let router = Router::new(vec![beyond, rule("rest", direct(), |_| {})], via());
         let answers = ask_node(&script(&router), &corpus);
         for ((url, host), answer) in corpus.iter().zip(answers) {
-            // Conditions on names leave literal addresses alone, and those on IPv4 leave IPv6.
+            // Conditions on names do not apply to literal addresses, nor those on IPv4 to IPv6.
             let names_only = ["regex", "list", "resolve"].contains(&what);
             let literal = matches!(host.parse(), Ok(Host::Ip(_)));
             let known = names_only && literal && action(&router, url, host) == "direct";
@@ -232,7 +232,7 @@ fn what_a_browser_cannot_know_goes_to_the_proxy() {
 
 #[test]
 #[ignore = "needs node"]
-fn urls_that_make_no_sense_go_to_the_proxy() {
+fn malformed_urls_go_to_the_proxy() {
     let corpus: Vec<_> = [
         ("gopher://one.example/", "one.example"),
         ("", ""),
@@ -253,7 +253,7 @@ fn urls_that_make_no_sense_go_to_the_proxy() {
     }
 }
 
-/// Loads the file in a context of its own, as a browser does: nothing of node's is there.
+/// Loads the file in a context of its own, without node's globals, as a browser does.
 const RUNNER: &str = "
 const fs = require('fs'), vm = require('vm');
 const context = vm.createContext(Object.create(null));
@@ -262,8 +262,8 @@ const asked = JSON.parse(fs.readFileSync(0, 'utf8'));
 process.stdout.write(JSON.stringify(asked.map(([url, host]) => context.FindProxyForURL(url, host))));
 ";
 
-/// Spellings of addresses that no browser hands on, and addresses that lead to another one. They are
-/// left to the proxy.
+/// Spellings of addresses that no browser passes on, and addresses that embed another one. The
+/// script leaves them to the proxy.
 const ODD: [&str; 12] = [
     "127.1",
     "0x0a000001",
@@ -279,6 +279,6 @@ const ODD: [&str; 12] = [
     "fd00::5efe:a00:1",
 ];
 
-/// Both of our listeners, and nothing else.
+/// Both listeners, and nothing else.
 const TO_PROXY: &str =
     "PROXY 127.0.0.1:1080; SOCKS5 127.0.0.1:1080; PROXY [::1]:1080; SOCKS5 [::1]:1080";

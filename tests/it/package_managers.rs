@@ -1,5 +1,5 @@
-//! What fetches packages, through a real `sshd`, each from a registry of the test's own that is plain
-//! files: by name, so that the far side looks it up.
+//! Package managers with a real `sshd`, each with a static registry of the test's own, addressed by a
+//! name that only the far side resolves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::support::program::Sockeye;
 use crate::support::sshd::Sshd;
 use crate::support::web::Web;
 
-/// A registry behind the proxy, and a home for its client.
+/// A registry behind the proxy, and a home directory for its client.
 struct Registry {
     files: TempDir,
     home: TempDir,
@@ -43,7 +43,7 @@ impl Registry {
         write(self.files.path(), path, bytes);
     }
 
-    /// Packs directories of the registry's directory into a file of it, and returns its SHA-256.
+    /// Packs directories of the registry into an archive there, and returns its SHA-256.
     fn pack(&self, archive: &str, directory: &str) -> String {
         let mut tar = command("tar");
         run(tar.current_dir(self.files.path()).args(["-czf", archive, directory]));
@@ -51,7 +51,7 @@ impl Registry {
         Sum::of(&bytes[..]).expect("in memory").sha256
     }
 
-    /// A program of the client's, in its home.
+    /// A command of the client, run in its home.
     fn client(&self, program: &str) -> Command {
         let mut client = command(program);
         client.env("HOME", self.home.path()).current_dir(self.home.path());
@@ -62,7 +62,7 @@ impl Registry {
         self.home.path().join(path)
     }
 
-    /// The proxy has carried something, and nothing went around it.
+    /// Checks that the proxy was used, and nothing bypassed it.
     fn assert_used(&self) {
         assert!(self.web.requests() > 0, "nothing was fetched");
     }
@@ -142,7 +142,7 @@ fn cargo_fetches() {
     write(registry.home.path(), ".cargo/config.toml", config);
     let tool = PathBuf::from(std::env::var_os("CARGO").expect("cargo runs the tests"));
     let mut cargo = registry.client(&tool.to_string_lossy());
-    // It finds its compiler beside it.
+    // It looks for its compiler in its own directory.
     cargo.env("PATH", tool.parent().expect("a directory"));
     run(cargo.env("CARGO_HOME", registry.at_home("cargo")).args(["fetch", "-q"]));
     let lock = fs::read_to_string(registry.at_home("Cargo.lock")).expect("a lock file");
@@ -207,7 +207,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&told));
 }
 
-/// Writes the smallest wheel there is.
+/// A Python script that writes a minimal wheel.
 const WHEEL: &str = "
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], 'w') as wheel:

@@ -1,5 +1,5 @@
-//! A command line and a configuration of `ssh` mean here what they mean there: each beside `ssh`
-//! itself, on the same files.
+//! Command lines and configurations mean here what they mean to `ssh`: each is run with both
+//! programs, on the same files.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -23,14 +23,14 @@ mod login;
 mod servers;
 mod trust;
 
-/// One of the two programs at work. Dropping it ends it.
+/// One of the two programs, running. Dropping it kills it.
 #[derive(Debug)]
 enum Running {
     Ssh(Child),
     Sockeye(Sockeye),
 }
 
-/// Which of them.
+/// The program under test, or `ssh`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Client {
     Ssh,
@@ -40,14 +40,14 @@ enum Client {
 const BOTH: [Client; 2] = [Client::Ssh, Client::Sockeye];
 
 impl Client {
-    /// Its command line with a configuration, without a command.
+    /// The command line with a configuration, without a remote command.
     fn command(self, config: &Path) -> Command {
         let mut command = self.program();
         command.args(["-N", "-F"]).arg(config);
         command
     }
 
-    /// It alone.
+    /// The program without arguments.
     fn program(self) -> Command {
         match self {
             Self::Ssh => command("ssh"),
@@ -55,10 +55,10 @@ impl Client {
         }
     }
 
-    /// Starts what answers to `-O`, and waits until it does.
+    /// Starts a master that answers to `-O`, and waits until it does.
     fn start_master(self, config: &Path, socket: &str) -> Running {
         let mut command = self.command(config);
-        // Without a listener of its own it would take 1080.
+        // Given a listener, because the default would be port 1080.
         command.args(["-S", socket, "-D", &free_port().to_string()]);
         if self == Self::Ssh {
             command.arg("-M");
@@ -69,14 +69,14 @@ impl Client {
         running
     }
 
-    /// Whether the one that runs does what `-O` wants of it.
+    /// Whether the running master accepts this `-O` command.
     fn tells(self, config: &Path, socket: &str, words: &[&str]) -> bool {
         let mut command = self.command(config);
         command.args(["-S", socket, "-O"]).args(words).arg(HOST);
         command.output().expect("it ends").status.success()
     }
 
-    /// Starts it, and waits for nothing.
+    /// Starts the command without waiting.
     fn start(self, mut command: Command) -> Running {
         match self {
             Self::Ssh => {
@@ -96,10 +96,10 @@ impl Running {
         }
     }
 
-    /// Asks it to stop and waits until it has: all that it had to say is written.
+    /// Stops it, and waits until it has exited and all of its output is written.
     fn end(mut self) {
         match &mut self {
-            // A signal just before it waits is forgotten.
+            // Repeated, because ssh ignores a signal that arrives just before it starts to wait.
             Self::Ssh(child) => wait::until("it ends", || {
                 process::signal(child.id(), Signal::TERM);
                 child.try_wait().expect("a child").is_some()
@@ -121,7 +121,7 @@ impl Drop for Running {
     }
 }
 
-/// A port on loopback.
+/// The address of a port on loopback.
 fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }

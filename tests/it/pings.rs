@@ -1,4 +1,4 @@
-//! Small packets beside a large transfer, held against `ssh -D` in the same run.
+//! The latency of small packets beside a large transfer, compared with `ssh -D` in the same run.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -25,14 +25,14 @@ fn pings_beside_a_download_do_not_wait_for_it() {
         (0..scaled(3, 9)).map(|_| (beside(ours.address()), beside(theirs.address()))).collect();
     eprintln!("p99 of pings, ours and that of ssh -D: {rounds:.1?}");
     let (ours, theirs): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
-    // Other tests run on the same processors, so this catches only what is grossly wrong: a ping that
-    // waits behind the download. The comparison itself is made by `cargo bench --bench versus`.
+    // Other tests share the processors, so this detects only gross errors: a ping that queues behind
+    // the download. The real comparison is `cargo bench --bench versus`.
     let (ours, theirs) = (percentile(ours, 0.0), percentile(theirs, 0.5));
     let bound = (5 * theirs).max(Duration::from_millis(100));
     assert!(ours <= bound, "{ours:?} is more than {bound:?}, with {theirs:?} for ssh");
 }
 
-/// The p99 of 20 ping-pong connections.
+/// The p99 latency of 20 ping-pong connections.
 fn beside_a_download(proxy: SocketAddr, flood: u16, echo: u16) -> Duration {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {

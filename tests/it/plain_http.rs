@@ -30,7 +30,7 @@ fn one_connection_carries_many_requests() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn what_is_meant_for_the_proxy_stays_with_it() {
+fn fields_for_the_proxy_are_not_forwarded() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let proxy = Sockeye::start(&sshd.ssh_config());
     let mut client = connect(proxy.address());
@@ -45,10 +45,10 @@ fn what_is_meant_for_the_proxy_stays_with_it() {
     let seen = String::from_utf8(response.body).expect("text");
     let mut lines = seen.lines();
     assert_eq!(lines.next(), Some("GET /fields HTTP/1.1"), "origin form");
-    // RFC 9112 section 3.2.2: the target wins over the Host field.
+    // RFC 9112 section 3.2.2: the request target takes precedence over the Host field.
     assert!(seen.contains(&format!("host: {}", web.address())), "{seen}");
     assert!(seen.contains("x-end: 2"), "{seen}");
-    // `TE: trailers` is ours: trailers pass both ways.
+    // The proxy adds `TE: trailers`, since it passes trailers in both directions.
     for hop in ["x-hop", "keep-alive", "proxy-connection"] {
         assert!(!seen.contains(hop), "{hop} got through:\n{seen}");
     }

@@ -1,9 +1,9 @@
-//! The page of what is promised names tests that there are.
+//! The tests that the security page names exist.
 
 use std::fs;
 use std::path::Path;
 
-/// The text of every Rust file below a folder.
+/// The text of all Rust files below a folder.
 fn sources(folder: &Path) -> String {
     let entries =
         fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -20,7 +20,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_promise_of_the_page_has_its_test() {
+fn the_tests_that_promises_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("src/guide/security.md")).expect("the page");
     let promises = page.split("## What is promised").nth(1).expect("the heading");

@@ -1,4 +1,4 @@
-//! Sessions that are lost under requests, links that go silent, servers that go and return.
+//! Sessions lost under load, links that fall silent, servers that go and return.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,12 +17,12 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, free_port, process, scaled, wait};
 
-/// Which processes of `sshd` are killed.
+/// The `sshd` processes to kill.
 #[derive(Clone, Copy, Debug)]
 enum Kill {
-    /// The one that was there first.
+    /// The oldest one.
     One,
-    /// Each of them, also those that are about to become a session.
+    /// All of them, including those whose handshake is not finished.
     All,
 }
 
@@ -38,7 +38,7 @@ fn no_request_fails_where_every_session_is_killed() {
     under_fire("1..8", Kill::All, Duration::from_secs(1));
 }
 
-/// Makes 200 requests a second, and others that are refused, and kills sessions all the while.
+/// Makes 200 requests per second, and others that are refused, while sessions are killed.
 fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
     let (echo, sshd) = (Target::echo(), Sshd::with(&["LogLevel DEBUG1"]));
     let proxy = Sockeye::with(&sshd.ssh_config(), &["--sessions", sessions]);
@@ -84,7 +84,7 @@ fn under_fire(sessions: &str, kill: Kill, pause: Duration) {
     }
 }
 
-/// How many kills there were: a request may be lost by one that had begun before it and was not over.
+/// The number of kills: a request may be lost by one that began before the request and was still in progress.
 #[derive(Debug, Default)]
 struct Kills {
     begun: AtomicUsize,
@@ -104,7 +104,7 @@ impl Kill {
     }
 }
 
-/// How long after `time` a request that was made since then was confirmed.
+/// The time from `time` until the first confirmation of a request made since then.
 fn recovery(tally: &Tally, time: Instant) -> Option<Duration> {
     let confirmed = tally
         .made()
@@ -113,11 +113,11 @@ fn recovery(tally: &Tally, time: Instant) -> Option<Duration> {
     confirmed.map(|made| made.answered - time).min()
 }
 
-/// A request for a port on which nobody listens, and that is asked for once in this test.
+/// A request for a port on which nothing listens, and that no other request of this test uses.
 struct Refused {
     port: u16,
     answer: Vec<u8>,
-    /// How many kills happened meanwhile, at the most.
+    /// The most kills that may have happened meanwhile.
     kills: usize,
 }
 
@@ -126,12 +126,12 @@ impl Refused {
         let (port, before) = (free_port(), kills.over.load(Ordering::SeqCst));
         let answer = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", port);
         let kills = kills.begun.load(Ordering::SeqCst) - before;
-        // In time for the next, and no more of them than the log is read for.
+        // Paced to be ready for the next kill, without filling the log with requests.
         thread::sleep(Duration::from_millis(50));
         Self { port, answer, kills }
     }
 
-    /// What was lost may have been asked for again; what was answered may not.
+    /// A request that was lost may have been sent again; one that was answered may not.
     #[track_caller]
     fn assert_dialled_once(&self, sshd_log: &str) {
         assert_eq!(self.answer[..2], [5, 5], "another fault than the target's was told");
@@ -142,7 +142,7 @@ impl Refused {
     }
 }
 
-/// What goes on when the link turns into a black hole.
+/// The activity at the moment when the link turns into a black hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
     Nothing,
@@ -179,7 +179,7 @@ impl Doing {
         let mut idle = open(&echo);
         let busy: Vec<_> = match self {
             Self::Nothing => Vec::new(),
-            // More than the windows let through: the session itself comes to a stop.
+            // More than the windows admit, so that the session itself stalls.
             Self::Writing => (0..8).map(|_| write_for_ever(open(&sums))).collect(),
             Self::Rekeying => vec![read_for_ever(open(&flood))],
         };
@@ -215,7 +215,7 @@ impl Doing {
         wait::until_some("the moment is right", || {
             link.hold();
             let begun = Instant::now();
-            // What was on its way arrives.
+            // Time for the data in flight to arrive.
             thread::sleep(Duration::from_millis(200));
             let log = sshd.log();
             let in_midst = log.matches("SSH2_MSG_KEXINIT sent").count()
@@ -245,7 +245,7 @@ fn read_for_ever(mut client: TcpStream) -> thread::JoinHandle<io::Result<u64>> {
 #[ignore = "needs sshd"]
 fn a_server_that_returns_is_found() {
     let (echo, mut sshd) = (Target::echo(), Sshd::start());
-    // The waits are told with -v only.
+    // The waits between attempts are logged with -v only.
     let proxy = Sockeye::with(&sshd.ssh_config(), &["-v"]);
     let away = scaled(4, 30);
     sshd.stop();
@@ -298,12 +298,12 @@ fn a_server_that_refuses_is_asked_seldom() {
         let returned = Instant::now();
         waiting.join().expect("served");
         eprintln!("asked {asked} times in {refusing} s, served {:.1?} after", returned.elapsed());
-        // At once, and then with a second or more between.
+        // The first attempt is immediate; after that they are at least a second apart.
         assert!((1..=refusing + 1).contains(&(asked as u64)), "asked {asked} times");
     });
 }
 
-/// More handshakes at a time than the server allows are never tried.
+/// The pool never makes more concurrent handshakes than the server allows.
 #[test]
 #[ignore = "needs sshd"]
 fn a_growing_pool_is_never_refused() {
@@ -327,7 +327,7 @@ fn a_growing_pool_is_never_refused() {
     }
 }
 
-/// An `sshd` that has room for two handshakes, and that punishes where it knows how.
+/// An `sshd` that has room for two handshakes, and penalizes excess ones if its version supports that.
 fn few_startups() -> Sshd {
     let penalties = "PerSourcePenalties yes";
     let known = command("/usr/sbin/sshd").args(["-T", "-f", "/dev/null", "-o", penalties]).output();
@@ -339,7 +339,7 @@ fn few_startups() -> Sshd {
     Sshd::with(if known { &lines } else { &lines[..1] })
 }
 
-/// The waits between attempts to connect, in seconds, as they are logged.
+/// The waits between connection attempts, in seconds, from the log.
 fn waits(log: &str) -> Vec<f32> {
     let after = |line: &str| line.split_once("next attempt in ")?.1.split(' ').next()?.parse().ok();
     log.lines().filter_map(after).collect()

@@ -1,4 +1,4 @@
-//! The server renews the keys in the middle of everything.
+//! Server-initiated rekeying during transfers.
 
 use std::io::{self, Write as _};
 use std::net::Shutdown;
@@ -13,9 +13,9 @@ use crate::support::{scaled, wait};
 
 #[test]
 #[ignore = "needs sshd"]
-fn transfers_are_exact_while_the_server_renews_the_keys() {
+fn transfers_are_exact_while_the_server_rekeys() {
     const EACH_WAY: u64 = 8;
-    // The server counts what goes either way on its own.
+    // The server counts each direction separately.
     let (rekeys, limit) = (scaled(60, 1000), 512 * 1024);
     let length = rekeys * limit / EACH_WAY;
     let (source, (sink, received)) = (Target::source(length), Target::sums());
@@ -45,6 +45,6 @@ fn transfers_are_exact_while_the_server_renews_the_keys() {
     assert!(!proxy.log().contains("lost a session"), "the session ended");
 }
 
-/// What `sshd` logs when it wants new keys, and when the client uses them.
+/// The lines that `sshd` logs when it starts to rekey, and when the client uses the new keys.
 const ASKS: &str = "SSH2_MSG_KEXINIT sent";
 const RENEWED: &str = "SSH2_MSG_NEWKEYS received";

@@ -1,4 +1,4 @@
-//! `-R`: listeners on a real `sshd`, and what becomes of their connections.
+//! `-R`: listeners on a real `sshd`, and their connections.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -24,7 +24,7 @@ use crate::support::{closed_port, free_port, process, write_program};
 
 mod again;
 
-/// The program with these arguments and no proxy; all its listeners are on the server.
+/// The program with these arguments, and listeners on the server only.
 fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     let mut command = program();
     command.arg("-F").arg(sshd.ssh_config()).args(arguments).arg(HOST);
@@ -33,7 +33,7 @@ fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     sockeye
 }
 
-/// As [`forwarding`], and every listener is there.
+/// The same as [`forwarding`], once every listener is up.
 fn listening(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     let sockeye = forwarding(sshd, arguments);
     let forwards = arguments.iter().filter(|argument| **argument == "-R").count();
@@ -43,7 +43,7 @@ fn listening(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     sockeye
 }
 
-/// What comes back on a connection to an echo.
+/// Everything that an echo sends back.
 fn echoed<S: io::Read + io::Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
     let mut back = Vec::new();
     stream.write_all(WORDS).expect("a connection");
@@ -64,7 +64,7 @@ fn echoed_over_unix(path: &Path) -> Vec<u8> {
     echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
 }
 
-/// An echo at a unix socket.
+/// Starts an echo on a unix socket.
 fn unix_echo(path: &Path) {
     let listener = UnixListener::bind(path).expect("a free path");
     thread::spawn(move || {
@@ -81,8 +81,8 @@ fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Where a port is that the server chose: sshd takes one that is free in one family, and is content where
-/// it is in use in the other.
+/// The addresses of a port that the server chose: sshd takes one that is free in one family, even if it
+/// is in use in the other.
 fn at_chosen(port: u16) -> [SocketAddr; 2] {
     [at(port), (Ipv6Addr::LOCALHOST, port).into()]
 }
@@ -119,7 +119,7 @@ fn every_form_leads_to_its_target() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_port_of_the_servers_choice_is_told() {
+fn a_port_that_the_server_chose_is_reported() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let to = format!("127.0.0.1:{}", echo.port());
     let proxy = listening(&sshd, &["-R", &format!("0:{to}"), "-R", &format!("localhost:0:{to}")]);
@@ -132,14 +132,14 @@ fn a_port_of_the_servers_choice_is_told() {
     }
 }
 
-/// The port in a line as `listening on port 40000 of host (…)`, or `listening on name:40000 of …`.
+/// The port in a line such as `listening on port 40000 of host (…)`, or `listening on name:40000 of …`.
 fn chosen_port(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("listening on ")?;
     let (place, _) = rest.split_once(" of ")?;
     place.rsplit([' ', ':']).next()?.parse().ok()
 }
 
-/// Whether the server takes a connection to one of its own addresses.
+/// Whether the server accepts a connection at one of its own addresses.
 fn open(ip: [u8; 4], port: u16) -> bool {
     TcpStream::connect(SocketAddr::from((ip, port))).is_ok()
 }
@@ -148,8 +148,8 @@ fn open(ip: [u8; 4], port: u16) -> bool {
 #[ignore = "needs sshd"]
 fn gateway_ports_of_the_server_decide_who_may_connect() {
     let echo = Target::echo();
-    // Every address of 127.0.0.0/8 is this machine's own: 127.0.0.2 tells "every interface" from
-    // "loopback", which sshd takes for 127.0.0.1 alone.
+    // All of 127.0.0.0/8 is this machine: 127.0.0.2 tells "every interface" from "loopback", which
+    // for sshd is 127.0.0.1 alone.
     let binds = ["", "localhost:", "*:", ":", "127.0.0.2:"];
     for (policy, reached) in [
         ("no", [(true, false); 5]),
@@ -198,7 +198,7 @@ fn without_a_target_it_is_a_proxy_for_the_far_side() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn much_arrives_whole_both_ways() {
+fn large_transfers_arrive_whole_in_both_directions() {
     let (port, sshd) = (free_port(), Sshd::start());
     let (target, sums) = Target::sums();
     let source = Target::source(20_000_000);
@@ -223,10 +223,10 @@ fn much_arrives_whole_both_ways() {
     assert_eq!(got, Content::of(20_000_000).bytes());
 }
 
-/// A session stands still while the only channel's reader takes nothing; a listener on it may not.
+/// A session stalls while the only channel's reader reads nothing; one with a listener must not.
 #[test]
 #[ignore = "needs sshd"]
-fn a_target_that_does_not_read_holds_up_no_other_connection() {
+fn a_target_that_does_not_read_blocks_no_other_connection() {
     let (slow, word, sums) = Target::reluctant();
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let ports = [free_port(), free_port()];
@@ -247,12 +247,12 @@ fn a_target_that_does_not_read_holds_up_no_other_connection() {
     assert_eq!(sums.recv_timeout(LONG).expect("the end"), Content::of(MUCH).sum());
 }
 
-/// More than the window of a channel, and than what waits in memory.
+/// More than the channel window and the backlog in memory hold.
 const MUCH: u64 = 120_000_000;
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_target_that_refuses_closes_the_connection_and_is_told() {
+fn a_target_that_refuses_closes_the_connection_and_is_logged() {
     let (port, sshd, nobody) = (free_port(), Sshd::start(), closed_port());
     let proxy = listening(&sshd, &["-R", &format!("{port}:127.0.0.1:{nobody}")]);
     let mut stream = TcpStream::connect(at(port)).expect("the server listens");
@@ -288,11 +288,11 @@ fn a_cut_is_a_reset_for_the_target_and_never_an_end() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_refusal_at_start_is_a_warning_or_the_end() {
+fn a_refusal_at_start_is_a_warning_or_ends_the_program() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    // sshd is content with one of the two addresses.
+    // sshd is satisfied with one of the two addresses, so both must be taken.
     let taken_too = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
     let forward = format!("{port}:127.0.0.1:{}", echo.port());
 
@@ -315,7 +315,7 @@ fn a_refusal_at_start_is_a_warning_or_the_end() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn those_of_the_configuration_are_there_too() {
+fn remote_forwards_of_the_configuration_work_too() {
     let (echo, sshd, port) = (Target::echo(), Sshd::start(), free_port());
     let line = format!("RemoteForward {port} 127.0.0.1:{}", echo.port());
     let config = sshd.login().ssh_config(sshd.port(), &[&line]);
@@ -326,7 +326,7 @@ fn those_of_the_configuration_are_there_too() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn channels_are_taken_for_what_was_asked_for_and_the_server_is_told_of_the_end() {
+fn only_requested_channels_are_accepted_and_the_end_is_announced() {
     let echo = Target::echo();
     let server = Scripted::forwarding(Script::Close);
     let mut command = program();

@@ -1,4 +1,4 @@
-//! Several servers, and a change of what runs while it runs; in this process.
+//! Several servers, and configuration changes at run time, within this process.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -20,7 +20,7 @@ use crate::support::target::Target;
 use crate::support::wait::{self, LONG};
 use crate::support::{free_port, scaled};
 
-/// What runs, in a thread and a runtime of its own. Dropping it stops it.
+/// A running program, in a thread and a runtime of its own. Dropping it stops it.
 struct Running {
     thread: Option<JoinHandle<Result<(), app::Error>>>,
     reloads: UnboundedSender<Options>,
@@ -28,7 +28,7 @@ struct Running {
 }
 
 impl Running {
-    /// Runs, and waits until it is ready.
+    /// Starts the program, and waits until it is ready.
     fn start(options: Options) -> Self {
         let (reloads, mut next) = unbounded_channel();
         let (ready, is_ready) = mpsc::channel();
@@ -64,7 +64,7 @@ fn server(runtime: &Runtime, name: &str, sshd: &Sshd) -> ServerOptions {
     runtime.block_on(query).expect("good options")
 }
 
-/// A forward to the target, over these servers in order.
+/// A forward to the target, with these servers in order.
 fn forward(port: u16, target: &Target, servers: &[&str]) -> ListenerOptions {
     let servers = servers.iter().map(|&name| name.into()).collect();
     ListenerOptions {
@@ -173,7 +173,7 @@ fn a_change_of_everything_else_leaves_a_download_alone() {
         });
         drop(connect(port));
     }
-    // The removed server is left alone.
+    // The removed server has no sessions any more.
     wait::until("its sessions are over", || second.children().is_empty());
     let rest = Sum::of(&stream).expect("a clean end");
     assert_eq!(rest.length, LENGTH - 1);
@@ -182,7 +182,7 @@ fn a_change_of_everything_else_leaves_a_download_alone() {
     assert_eq!(rest, Sum::of(expected).expect("in memory"));
 }
 
-/// The server of the download is the one that changes: what it carries goes on to its end.
+/// The server of the download is the one that changes: its connections continue to their end.
 #[test]
 #[ignore = "needs sshd"]
 fn a_server_that_is_removed_ends_with_what_it_carries() {
@@ -208,5 +208,5 @@ fn a_server_that_is_removed_ends_with_what_it_carries() {
     wait::until("its sessions are over", || first.children().is_empty());
 }
 
-/// More than the buffers on the way hold.
+/// More than the buffers along the path hold.
 const LENGTH: u64 = 64 << 20;

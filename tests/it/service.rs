@@ -1,4 +1,4 @@
-//! What a service manager sees: notifications, sockets by name, the unit.
+//! The interaction with a service manager: notifications, named sockets, units.
 
 use std::fs;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use crate::support::configured::Configuration;
 use crate::support::program::{Sockeye, program};
 use crate::support::{command, free_port, process, wait};
 
-/// The socket of a service manager.
+/// The notification socket of a service manager.
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -23,7 +23,7 @@ impl Manager {
         Self(socket)
     }
 
-    /// The next message that is `wanted`, the others left out.
+    /// Receives the next message that contains `wanted`, skipping others.
     fn hears(&self, wanted: &str) -> String {
         loop {
             let mut message = [0; 4096];
@@ -37,7 +37,7 @@ impl Manager {
 }
 
 #[test]
-fn the_manager_is_told_what_the_program_does() {
+fn the_manager_is_notified_of_each_phase() {
     let listen = format!("[[listen]]\naddress = \"127.0.0.1:{}\"\n", free_port());
     let configuration = Configuration::with(&listen);
     let manager = Manager::at(&configuration);
@@ -51,10 +51,10 @@ fn the_manager_is_told_what_the_program_does() {
     manager.hears("WATCHDOG=1");
 
     process::signal(proxy.pid(), Signal::HUP);
-    // In one message: without the time systemd does not know which signal is answered.
+    // They must be in one message: without the time systemd does not know which signal is answered.
     assert!(manager.hears("RELOADING=1").contains("MONOTONIC_USEC="));
     manager.hears("READY=1");
-    // Whatever comes of it, the reload is over.
+    // The reload is over, whatever its outcome.
     configuration.write("config.toml", "nonsense");
     manager.hears("RELOADING=1");
     manager.hears("READY=1");
@@ -64,7 +64,7 @@ fn the_manager_is_told_what_the_program_does() {
     assert!(proxy.wait().success());
 }
 
-/// Ends the program.
+/// The process, killed on drop.
 struct Running(Child);
 
 impl Drop for Running {
@@ -74,7 +74,7 @@ impl Drop for Running {
     }
 }
 
-/// Starts the program with a socket that is bound for it, as systemd does: descriptor 3 onwards.
+/// Starts the program with a bound socket, as systemd does: descriptors start at 3.
 fn activated(configuration: &Configuration, socket: TcpListener, name: &str) -> Running {
     let mut shell = command("sh");
     shell.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]);
@@ -85,8 +85,8 @@ fn activated(configuration: &Configuration, socket: TcpListener, name: &str) -> 
 }
 
 #[test]
-fn a_socket_of_the_manager_is_the_listener_of_its_name() {
-    // The listener's own port is taken, so that only the one that was handed over can be meant.
+fn a_socket_of_the_manager_serves_the_listener_with_its_name() {
+    // The listener's own port is taken, so only the inherited socket can serve.
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let own = taken.local_addr().expect("an address");
     let configuration =
@@ -103,7 +103,7 @@ fn a_socket_of_the_manager_is_the_listener_of_its_name() {
 }
 
 #[test]
-fn a_socket_for_other_machines_is_not_taken_for_one_on_loopback() {
+fn a_public_socket_is_not_used_for_a_listener_on_loopback() {
     let configuration =
         Configuration::with("[[listen]]\naddress = \"127.0.0.1:1\"\nname = \"main\"\n");
     let socket = TcpListener::bind("0.0.0.0:0").expect("a free port");
@@ -169,7 +169,7 @@ fn systemd_takes_the_units() {
         let unit = configuration.path("sockeye.service");
         std::fs::write(&unit, &output.stdout).expect("a file");
         let mut analyze = command("systemd-analyze");
-        // The manual page that it names is not installed here.
+        // The manual page that the unit names is not installed here.
         analyze.env("XDG_RUNTIME_DIR", configuration.path(""));
         let verified = analyze.args(["verify", "--man=no", scope]).arg(&unit).output();
         let verified = verified.expect("systemd-analyze");
@@ -178,7 +178,7 @@ fn systemd_takes_the_units() {
     }
 }
 
-/// Runs "$0" as a service of the machine in a /run of its own, and asks for it as somebody at a terminal does.
+/// Runs "$0" as a machine service with a /run of its own, and uses the commands as from a terminal.
 const AS_A_SERVICE: &str = "\
 mount -t tmpfs none /run && mkdir -m 700 /run/sockeye-$(id -u) /run/mine
 RUNTIME_DIRECTORY=/run/sockeye-$(id -u) \"$0\" --config \"$1\" &
@@ -200,14 +200,14 @@ fn a_service_of_the_machine_is_found_by_the_commands() {
     assert!(String::from_utf8_lossy(&said).contains("config"), "{log}");
 }
 
-/// Prints the unit of a user who runs "$0" by sudo, whom the password database "$1" knows.
+/// Prints the unit for a user who runs "$0" under sudo, and whom the password database "$1" lists.
 const BY_SUDO: &str = "\
 mount --bind \"$1\" /etc/passwd
 SUDO_USER=sockeye-alice HOME=/nonexistent \"$0\" service print --system --manager systemd";
 
 #[test]
 #[ignore = "needs unshare"]
-fn a_service_of_the_machine_has_the_configuration_of_who_runs_sudo() {
+fn a_service_of_the_machine_has_the_configuration_of_the_sudo_user() {
     let configuration = Configuration::with("");
     let home = configuration.path("home");
     let file = home.join(".config/sockeye/config.toml");

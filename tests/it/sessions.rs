@@ -1,4 +1,4 @@
-//! The session to the server: lost, stalled, and come back.
+//! The loss, the stall and the return of a session.
 
 use std::io::{Read as _, Write as _};
 use std::thread;
@@ -21,7 +21,7 @@ use crate::support::{process, scaled, wait};
 fn a_killed_sshd_is_an_error_to_curl() {
     let (web, sshd) = (Web::start(), Sshd::start());
     let proxy = Sockeye::start(&sshd.ssh_config());
-    // More than the sockets, the windows and the backlog hold while curl is not read from.
+    // More than the sockets, the windows and the backlog hold while curl's output is not read.
     let length = 256 << 20;
     for round in 0..scaled(30, 100) {
         let (scheme, path) =
@@ -74,7 +74,7 @@ fn a_request_made_meanwhile_is_served() {
         assert!(asked.iter().all(|request| !request.is_finished()), "they wait");
         sshd.start_again();
     });
-    // The target counts a connection when it takes it, which may be after it was confirmed.
+    // The target counts a connection when it accepts it, which may be after the confirmation.
     wait::until("each target was dialled", || target.connections() >= 6);
     assert_eq!(target.connections(), 6, "each target was dialled once");
 }
@@ -106,7 +106,7 @@ fn a_server_that_stalls_costs_a_deadline_and_nothing_else() {
     });
 }
 
-/// Loses the session to a server that stalls, and gets it back.
+/// Loses the session to a server that stalls, and recovers it.
 fn survive(rude: Rude) {
     let (target, stalling, sshd) = (Target::echo(), rude.start(), Sshd::start());
     let link = Link::to(sshd.port());
@@ -131,7 +131,7 @@ fn survive(rude: Rude) {
 
 #[test]
 #[ignore = "needs ssh"]
-fn channels_that_nobody_asked_for_are_refused() {
+fn unrequested_channels_are_refused() {
     let server = Scripted::intruding(Script::SendAndEof(1000));
     let proxy = Sockeye::with(&server.ssh_config(), &["--sessions", "1", "-v"]);
     wait::until("the server has tried each kind", || {
@@ -152,7 +152,7 @@ fn channels_that_nobody_asked_for_are_refused() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn a_server_that_floods_us_with_channels_is_left() {
+fn a_server_that_floods_us_with_channels_is_disconnected() {
     let server = Scripted::flooding(Script::Ignore);
     let proxy = Sockeye::start(&server.ssh_config());
     proxy.wait_for_log("channels that nobody asked for");
@@ -162,18 +162,18 @@ fn a_server_that_floods_us_with_channels_is_left() {
     assert!(log.matches(UNASKED).count() <= 2 * seen.sessions, "{log}");
 }
 
-/// What is logged of channels that the server opens by itself.
+/// The log message for channels that the server opens unasked.
 const UNASKED: &str = "refused a channel that the server opened unasked";
 
-/// What accepts at once tells nothing of the server behind it, and the window that the first session has
+/// An immediate accept tells nothing about the server behind it, and the window of the first session
 /// would make a download slow.
 #[test]
 #[ignore = "needs sshd"]
-fn a_session_with_a_window_for_a_nearer_server_is_replaced() {
+fn a_session_whose_window_is_too_small_is_replaced() {
     let (target, sshd) = (Target::source(1 << 20), Sshd::start());
     let link = Link::with(sshd.port(), Quality { delay: Duration::from_millis(4), rate: 0 });
     let config = sshd.ssh_config_through(link.port());
-    // A busy machine may take the server for a far one.
+    // A busy machine may take the server for a distant one.
     let proxy = wait::until_some("the server is taken for a near one", || {
         let proxy = Sockeye::with(&config, &["--sessions", "1", "-v"]);
         (windows(&proxy.log()).first() == Some(&(256 << 10))).then_some(proxy)
@@ -187,10 +187,10 @@ fn a_session_with_a_window_for_a_nearer_server_is_replaced() {
     assert_eq!(bytes.len(), 1 << 20);
 }
 
-/// It takes no more channels, but it is one whose end cuts connections.
+/// A replaced session opens no more channels, but its end still cuts connections.
 #[test]
 #[ignore = "needs sshd"]
-fn the_loss_of_a_session_that_was_replaced_is_told() {
+fn the_loss_of_a_replaced_session_is_logged() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let link = Link::with(sshd.port(), Quality { delay: Duration::from_millis(4), rate: 0 });
     let config = sshd.ssh_config_through(link.port());
@@ -205,7 +205,7 @@ fn the_loss_of_a_session_that_was_replaced_is_told() {
     wait::until("both are told of", || proxy.log().matches("lost a session").count() == 2);
 }
 
-/// The windows of the sessions so far, in bytes.
+/// The windows of all sessions so far, in bytes.
 fn windows(log: &str) -> Vec<u32> {
     let window = |line: &str| line.split_once(" window=")?.1.split(' ').next()?.parse().ok();
     log.lines().filter_map(window).collect()

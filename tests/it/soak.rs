@@ -1,6 +1,6 @@
-//! Everything at once, for long: many requests, sessions that are killed at random, clients that reset
-//! at every phase, slow readers, reloads. No request fails that had no confirmed channel, and nothing
-//! grows. `SOCKEYE_SOAK=3600` asks for an hour of it, with 500 requests a second.
+//! Everything at once, for long: many requests, sessions killed at random, clients that reset at every
+//! phase, slow readers, reloads. Only requests with a confirmed channel may be cut, and nothing may
+//! grow. `SOCKEYE_SOAK=3600` runs it for an hour, at 500 requests per second.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -74,21 +74,21 @@ fn no_request_fails_and_nothing_grows() {
     wait::until("no channel is left on the server", || sshd.sockets() <= idle.sockets + SESSIONS);
 }
 
-/// How long, and how many requests a second.
+/// The duration, and the requests per second.
 fn extent() -> (Duration, u32) {
     let wanted = std::env::var("SOCKEYE_SOAK").ok().and_then(|seconds| seconds.parse().ok());
     wanted.map_or((Duration::from_secs(30), 150), |seconds| (Duration::from_secs(seconds), 500))
 }
 
-/// What the program takes at a moment.
+/// The resources that the program uses at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     rss_kib: u64,
     descriptors: usize,
     threads: usize,
-    /// Of its runtime.
+    /// The tasks of its runtime.
     tasks: usize,
-    /// Of the server.
+    /// The sockets of the server.
     sockets: usize,
 }
 
@@ -105,7 +105,7 @@ impl Sample {
     }
 }
 
-/// Looks sixty times.
+/// Takes sixty samples.
 fn sample(time: Duration, look_at: impl Fn() -> Sample) -> Vec<Sample> {
     let looks = (0..60).map(|look| {
         thread::sleep(time / 60);
@@ -148,7 +148,7 @@ fn until_stopped(stop: &AtomicBool, mut work: impl FnMut()) {
     }
 }
 
-/// Kills one of the server's processes, after a while.
+/// Kills one of the server's processes after a while.
 fn kill_one(sshd: &Sshd, kills: &AtomicUsize) {
     thread::sleep(Duration::from_millis(fastrand::u64(300..2000)));
     if let Some(one) = fastrand::choice(sshd.children()) {
@@ -157,7 +157,7 @@ fn kill_one(sshd: &Sshd, kills: &AtomicUsize) {
     }
 }
 
-/// Clients that go one step further each time, and reset the connection there.
+/// Runs clients that go one step further each time, and reset the connection at that point.
 fn leave_at_every_phase(stop: &AtomicBool, proxy: SocketAddr, port: u16) -> usize {
     let mut count = 0;
     until_stopped(stop, || {
@@ -179,7 +179,7 @@ fn leave_at_every_phase(stop: &AtomicBool, proxy: SocketAddr, port: u16) -> usiz
             reset(client).expect("an option");
         } else if let Ok(Answer::Open(mut client)) = protocol.read_answer(client) {
             if phase == 4 {
-                // The session may be killed just now.
+                // The session may just have been killed.
                 let _ = client.read_exact(&mut vec![0; 100_000]);
             }
             reset(client).expect("an option");
@@ -188,7 +188,7 @@ fn leave_at_every_phase(stop: &AtomicBool, proxy: SocketAddr, port: u16) -> usiz
     count
 }
 
-/// A client that takes a little at a time of what comes as fast as it can, and leaves.
+/// Runs clients that read a fast download slowly, and leave.
 fn read_slowly(stop: &AtomicBool, proxy: SocketAddr, port: u16) {
     let Ok(Answer::Open(mut client)) = Protocol::Socks5.ask(proxy, "127.0.0.1", port) else {
         return;
@@ -203,7 +203,7 @@ fn read_slowly(stop: &AtomicBool, proxy: SocketAddr, port: u16) {
     }
 }
 
-/// A configuration that changes all the time.
+/// A configuration that keeps changing.
 struct Changes {
     configuration: Configuration,
     server: String,
@@ -221,7 +221,7 @@ impl Changes {
         this
     }
 
-    /// One of several: with another rule, another listener, another size of the pool.
+    /// Writes one of several variants: another rule, listener or pool size.
     fn write(&self, turn: u32) {
         let Self { configuration, server, port } = self;
         let size = if turn % 8 < 4 { SESSIONS } else { SESSIONS - 2 };
@@ -240,16 +240,16 @@ impl Changes {
         configuration.write("config.toml", &text);
     }
 
-    /// Without the debug log, which would be a gigabyte.
+    /// Without the debug log, which would grow to a gigabyte.
     fn start(&self) -> Sockeye {
         self.configuration.start_with(&[])
     }
 
-    /// How many tasks the program has.
+    /// The number of tasks in the program.
     fn tasks(&self) -> usize {
         let figures = self.configuration.ask("/metrics");
         let tasks = figures.lines().find_map(|line| line.strip_prefix("sockeye_tasks "));
-        // OpenMetrics writes gauges with a point.
+        // OpenMetrics writes gauges with a decimal point.
         tasks.expect("the figure").trim_end_matches(".0").parse().expect("a number")
     }
 
@@ -268,5 +268,5 @@ impl Changes {
     }
 }
 
-/// The most sessions that there are.
+/// The most sessions in the pool.
 const SESSIONS: usize = 8;

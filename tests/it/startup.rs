@@ -1,4 +1,4 @@
-//! The command line: how it starts, how it fails to, how it stops.
+//! The command line: starting, failing to start, and stopping.
 
 use std::fs::{self, File, Permissions};
 use std::io::Read as _;
@@ -24,7 +24,7 @@ use crate::support::web::Web;
 use crate::support::{free_port, process, wait};
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_succeed() {
     let help = run(program().arg("--help"));
     assert_eq!(help.status.code(), Some(0));
     assert!(text(&help.stdout).contains("-D"), "{}", text(&help.stdout));
@@ -55,7 +55,7 @@ fn a_wrong_command_line_is_status_2() {
 }
 
 #[test]
-fn a_listener_off_loopback_needs_a_word() {
+fn a_listener_off_loopback_needs_permission() {
     for bind in ["0.0.0.0:0", "*:0", "[::]:0"] {
         let output = run(program().args(["-F", "none", "-D", bind, HOST]));
         assert_eq!(output.status.code(), Some(2), "{bind}: {}", text(&output.stderr));
@@ -66,7 +66,7 @@ fn a_listener_off_loopback_needs_a_word() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_listener_off_loopback_serves_with_a_word() {
+fn a_listener_off_loopback_serves_with_permission() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let config = sshd.ssh_config();
     let mut command = program();
@@ -133,7 +133,7 @@ fn a_key_that_the_server_does_not_know_is_status_1() {
     let sshd = Sshd::start();
     let stranger = sshd.login().make_key("stranger");
     let line = format!("IdentityFile {}", stranger.display());
-    // The keys of an ssh_config add up; this one has no other.
+    // The keys of an ssh_config accumulate, so this one names no other.
     let config = sshd.login().ssh_config(sshd.port(), &[&line]);
     let only = fs::read_to_string(&config).expect("the configuration");
     let known = format!("    IdentityFile {}\n", sshd.login().client_key().display());
@@ -195,7 +195,7 @@ fn a_new_host_key_is_recorded_on_request() {
     drop(Sockeye::start(&config));
     let recorded = fs::read_to_string(&known_hosts).expect("the record");
     assert!(recorded.contains("ssh-ed25519 "), "{recorded}");
-    // The record serves those who trust nothing but it, ssh itself among them.
+    // The record also serves programs that trust only recorded keys, such as ssh itself.
     let strict = ["-o", "StrictHostKeyChecking=yes"];
     drop(Sockeye::with(&config, &strict));
     let ssh = run(crate::support::command("ssh")
@@ -208,13 +208,13 @@ fn a_new_host_key_is_recorded_on_request() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn no_core_is_left_and_nobody_else_looks_in() {
+fn core_dumps_and_tracing_are_disabled() {
     let sshd = Sshd::start();
     let proxy = Sockeye::start(&sshd.ssh_config());
     let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).expect("its limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
     assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
-    // What a process that may not be traced has under /proc is root's, whoever runs it.
+    // The files under /proc of a process that may not be traced belong to root.
     let owner = fs::metadata(format!("/proc/{}/environ", proxy.pid())).expect("its files");
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
 }
@@ -236,14 +236,14 @@ fn quiet_is_quiet() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn in_the_background_it_serves_on() {
+fn it_serves_in_the_background() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let config = sshd.ssh_config();
     let (status, said) = start_in_background(&config);
     assert_eq!(status, Some(0), "{said}");
     let address = said.split_once("listening on ").expect("a listener").1;
     let address = address.split(' ').next().and_then(|a| a.parse().ok()).expect("its address");
-    // Both are there when the foreground process has ended: neither is waited for.
+    // Both work as soon as the foreground process has exited, without waiting.
     drop(Protocol::Socks5.open(address, "127.0.0.1", target.port()));
     let pids = process::with_argument(&config);
     assert_eq!(pids.len(), 1, "one process is left in the background");
@@ -253,7 +253,7 @@ fn in_the_background_it_serves_on() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn in_the_background_a_failure_is_a_status() {
+fn a_failure_in_the_background_sets_the_status() {
     let login = Login::new();
     let config = login.ssh_config(free_port(), &[]);
     let (status, said) = start_in_background(&config);
@@ -265,7 +265,7 @@ fn in_the_background_a_failure_is_a_status() {
 #[ignore = "needs sshd, curl"]
 fn a_drain_lets_a_transfer_finish() {
     let (web, sshd) = (Web::start(), Sshd::start());
-    // Two seconds at least, so that the transfer runs while the program drains.
+    // It takes at least two seconds, so that the transfer continues while the program drains.
     let quality = Quality { delay: std::time::Duration::ZERO, rate: 1 << 20 };
     let link = Link::with(sshd.port(), quality);
     let mut proxy = Sockeye::start(&sshd.ssh_config_through(link.port()));
@@ -285,7 +285,7 @@ fn a_drain_lets_a_transfer_finish() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_exits_at_once() {
     let (target, sshd) = (Target::echo(), Sshd::start());
     let mut proxy = Sockeye::start(&sshd.ssh_config());
     let address = proxy.address();
@@ -329,15 +329,15 @@ fn run(command: &mut Command) -> Output {
     ended.join().expect("no panic")
 }
 
-/// Starts the program where it must fail before it serves.
+/// Starts the program, which must fail before it serves.
 fn start_in_vain(config: &Path, arguments: &[&str]) -> Output {
     let mut command = program();
     run(command.arg("-F").arg(config).args(["-D", "127.0.0.1:0"]).args(arguments).arg(HOST))
 }
 
-/// Starts with `-f`; the status of the foreground process, and what it said.
+/// Starts with `-f`; returns the status of the foreground process, and its output.
 fn start_in_background(config: &Path) -> (Option<i32>, String) {
-    // A file, not a pipe: the background process may keep it open.
+    // A file and not a pipe, because the background process may keep it open.
     let said = NamedTempFile::new().expect("a file");
     let mut child = program()
         .arg("-f")

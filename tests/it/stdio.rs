@@ -1,4 +1,4 @@
-//! `-W`: standard input and output through one channel; and that no name is looked up on this side.
+//! `-W`: standard input and output over one channel; also, no name is looked up locally.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{closed_port, command, free_port, wait};
 
-/// The program, its standard input and output connected to the target.
+/// The program with its standard input and output connected to the target.
 fn connecting(sshd: &Sshd, target: &str) -> Command {
     let mut command = program();
     command.arg("-F").arg(sshd.ssh_config()).args(["-W", target, HOST]);
@@ -23,7 +23,7 @@ fn connecting(sshd: &Sshd, target: &str) -> Command {
 
 #[test]
 #[ignore = "needs sshd"]
-fn both_ways_to_the_end_and_nothing_else() {
+fn both_directions_are_exact() {
     let (sshd, (target, sums)) = (Sshd::start(), Target::answer_after_end(LENGTH));
     let mut command = connecting(&sshd, &format!("127.0.0.1:{}", target.port()));
     let mut child = command.spawn().expect("the program under test");
@@ -35,13 +35,13 @@ fn both_ways_to_the_end_and_nothing_else() {
     assert_eq!(sums.recv().expect("it came"), Content::of(LENGTH).sum());
     let output = child.wait_with_output().expect("the program ends");
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the terminal is another's");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the terminal is not ours");
 }
 
-/// The target ends first: the reader of our output sees that at once, and may still send.
+/// The target ends first: the reader of our output sees EOF at once, and may still send.
 #[test]
 #[ignore = "needs sshd"]
-fn the_target_s_end_comes_before_ours() {
+fn the_target_may_end_first() {
     let (sshd, (target, sums)) = (Sshd::start(), Target::read_after_end());
     let mut command = connecting(&sshd, &format!("127.0.0.1:{}", target.port()));
     let mut child = command.spawn().expect("the program under test");
@@ -54,10 +54,10 @@ fn the_target_s_end_comes_before_ours() {
     assert_eq!(child.wait().expect("the program ends").code(), Some(0));
 }
 
-/// As `yes | ssh -W … | head -c 5`: nobody reads any more, and so nothing is left to be done.
+/// As in `yes | ssh -W … | head -c 5`: with no reader left there is nothing left to do.
 #[test]
 #[ignore = "needs sshd"]
-fn it_ends_when_nobody_reads_what_it_writes() {
+fn it_ends_when_its_output_is_closed() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let mut command = connecting(&sshd, &format!("127.0.0.1:{}", target.port()));
     let mut child = command.spawn().expect("the program under test");
@@ -72,7 +72,7 @@ fn it_ends_when_nobody_reads_what_it_writes() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn what_goes_wrong_is_told_and_the_status_is_1() {
+fn a_failure_is_logged_and_has_status_1() {
     let sshd = Sshd::start();
     let nobody = format!("127.0.0.1:{}", closed_port());
     let output = connecting(&sshd, &nobody).output().expect("the program under test");
@@ -121,7 +121,7 @@ fn it_serves_as_the_proxy_command_of_ssh() {
     assert_eq!(child.wait().expect("ssh ends").code(), Some(0));
 }
 
-/// Where our names would be looked up, nobody ever asks.
+/// The local resolver receives no query.
 #[test]
 #[ignore = "needs sshd and root"]
 fn no_name_is_looked_up_on_this_side() {

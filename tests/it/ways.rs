@@ -1,5 +1,5 @@
-//! The ways to a server: over others, through a program, from a certain address, with certain
-//! algorithms; and what is said where a way does not lead there.
+//! The routes to a server: over jump hosts, through a program, from a given address, with given
+//! algorithms; and the messages when a route fails.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,7 +22,7 @@ mod errors;
 mod hops;
 
 /// Writes an `ssh_config` in the directory of the first server, with a block for each: its name, the
-/// server, and lines of its own, which come first and so win.
+/// server, and extra lines, which come first and so take precedence.
 pub(crate) fn config(hosts: &[(&str, &Sshd, &[&str])]) -> PathBuf {
     let mut text = String::new();
     for (name, sshd, lines) in hosts {
@@ -136,13 +136,13 @@ fn the_sessions_of_a_pool_share_a_hop() {
     assert!(logins(&near) < 4, "{} logins at the hop", logins(&near));
 }
 
-/// Clients that do not read, one on each session, hold up nobody on the hop that they share.
+/// Clients that do not read, one on each session, block nobody on the shared jump host.
 #[test]
 #[ignore = "needs sshd"]
-fn who_does_not_read_holds_up_nobody_on_the_way() {
+fn clients_that_do_not_read_block_nobody_on_a_shared_hop() {
     let (far, near) = (Sshd::start(), Sshd::start());
     let config = config(&[(HOST, &far, &["ProxyJump near"]), ("near", &near, &[])]);
-    // Room for a far server's window from each session: on a busy machine these count as far.
+    // Room for the window of a distant server on each session: on a busy machine these servers seem distant.
     let proxy = Sockeye::with(&config, &["--sessions", "2..3", "--backlog", "1MiB,64MiB,512MiB"]);
     let (flood, length) = (Target::flood(), scaled(16 << 20, 64 << 20));
     let held: Vec<TcpStream> =
@@ -205,10 +205,10 @@ fn a_program_that_ends_is_started_again() {
     drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
 }
 
-/// A login in a browser takes its time, for which `ssh` waits without an end.
+/// A login in a browser takes time, for which `ssh` waits without limit.
 #[test]
 #[ignore = "needs sshd, nc"]
-fn a_program_that_waits_for_a_person_is_waited_for_and_holds_nobody_up() {
+fn a_proxy_command_may_wait_for_a_person_and_blocks_nobody() {
     let (sshd, echo, other) = (Sshd::start(), Target::echo(), Target::echo());
     let done = sshd.login().path("done");
     let login = format!("echo log in >&2; while [ ! -e {} ]; do sleep 0.1; done", done.display());
@@ -247,7 +247,7 @@ fn from_an_address_and_an_interface() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn the_algorithms_that_were_asked_for() {
+fn the_configured_algorithms_are_used() {
     let sshd = Sshd::start();
     let config = sshd.ssh_config();
     for (arguments, agreed) in [
@@ -288,10 +288,10 @@ fn compressed_bytes_are_exact_both_ways() {
     assert_eq!(sum, Content::of(length).sum());
 }
 
-/// Our own renewal of the keys would end a busy session: none is begun.
+/// Rekeying from our side would end a busy session, so none is started.
 #[test]
 #[ignore = "needs sshd"]
-fn a_limit_for_keys_ends_no_transfer() {
+fn a_rekey_limit_ends_no_transfer() {
     let sshd = Sshd::with(&["LogLevel DEBUG1"]);
     let proxy =
         Sockeye::with(&sshd.ssh_config(), &["--sessions", "1", "-v", "-o", "RekeyLimit=1M"]);
@@ -307,7 +307,7 @@ fn a_limit_for_keys_ends_no_transfer() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn what_is_not_honoured_is_named_once() {
+fn ineffective_settings_are_named_once() {
     let sshd = Sshd::start();
     let config = sshd.login().ssh_config(sshd.port(), &["ForwardAgent yes", "CheckHostIP no"]);
     let proxy = Sockeye::with(&config, &["-v"]);
@@ -316,10 +316,10 @@ fn what_is_not_honoured_is_named_once() {
     assert_eq!(log.matches("has no effect").count(), 1, "{log}");
 }
 
-/// Where ignoring a setting is the safe side, it is ignored, but not in silence.
+/// A setting that is ignored for safety is reported.
 #[test]
 #[ignore = "needs sshd"]
-fn settings_that_would_trust_a_host_key_unseen_do_not_count() {
+fn settings_that_would_trust_unseen_host_keys_have_no_effect() {
     let sshd = Sshd::start();
     let trusting = ["NoHostAuthenticationForLocalhost yes", "VerifyHostKeyDNS yes"];
     let config = config(&[(HOST, &sshd, &trusting)]);
@@ -344,7 +344,7 @@ fn settings_that_would_trust_a_host_key_unseen_do_not_count() {
     named(&said);
 }
 
-/// Starts the program where it must fail, and returns what it says.
+/// Starts the program, which must fail, and returns its output.
 pub(crate) fn start_in_vain(config: &PathBuf, arguments: &[&str]) -> Output {
     let port = free_port();
     program()

@@ -1,4 +1,4 @@
-//! What a reload changes, and what it leaves alone.
+//! The effects of a reload, and what it leaves alone.
 
 use std::fs;
 use std::io::BufReader;
@@ -46,7 +46,7 @@ fn reloads_during_a_download_touch_nothing() {
         let text = if round % 2 == 0 { &more } else { &kept };
         let before = reloads(&proxy);
         match round % 4 {
-            // The file alone, a list alone, and SIGHUP.
+            // In turn: the file alone, a list alone, and SIGHUP.
             0 | 1 => configuration.write("config.toml", text),
             _ => {
                 configuration.write("names.txt", &format!("a{round}.test\n"));
@@ -54,7 +54,7 @@ fn reloads_during_a_download_touch_nothing() {
                 process::signal(proxy.pid(), Signal::HUP);
             }
         }
-        wait::until("the configuration is read again", || reloads(&proxy) > before);
+        wait::until("the configuration is reloaded", || reloads(&proxy) > before);
         (&mut download).take(piece).read_to_end(&mut content).expect("a part");
     }
     download.read_to_end(&mut content).expect("the rest");
@@ -92,19 +92,19 @@ fn a_listener_moves_to_other_interfaces_of_its_port() {
         echoes(&open());
         echoes(&first);
     }
-    // In vain: the other address belongs to another program, and the old listener is back.
+    // This one fails: the address belongs to another program, so the old listener is restored.
     let other = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let taken = other.local_addr().expect("bound").to_string();
     configuration.write("config.toml", &at(&[port.to_string(), taken.clone()]));
     proxy.wait_for_log(&format!("not reloaded: cannot listen on {taken}"));
-    wait::until("it listens again", || TcpStream::connect(address).is_ok());
+    wait::until("the old address is listened on again", || TcpStream::connect(address).is_ok());
     echoes(&open());
     echoes(&first);
 }
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_user_that_a_reload_removes_has_no_further_request() {
+fn a_user_that_a_reload_removes_can_send_no_more_requests() {
     let (sshd, web, port) = (Sshd::start(), Web::start(), free_port());
     let text = format!(
         "[[listen]]\naddress = \"127.0.0.1:{port}\"\nauth = \"clients\"\n{}[default]\nvia = \"a\"\n",
@@ -136,7 +136,7 @@ fn a_user_that_a_reload_removes_has_no_further_request() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_request_that_waits_is_served_by_what_a_reload_brings() {
+fn a_waiting_request_is_served_after_a_reload() {
     let (mut gone, new, target) = (Sshd::start(), Sshd::start(), Target::echo());
     let listener = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
     let by = |sshd| format!("{listener}{}[default]\nvia = \"a\"\n", server("a", sshd));
@@ -189,7 +189,7 @@ impl Knocking {
         Self { stop, knocks, thread }
     }
 
-    /// How many there were, and how many failed.
+    /// Returns the number of connections, and how many failed.
     fn stop(self) -> (usize, usize) {
         self.stop.store(true, Ordering::SeqCst);
         let failures = self.thread.join().expect("the thread that knocks");
@@ -230,7 +230,7 @@ fn a_broken_file_keeps_the_old_rules() {
 }
 
 #[test]
-fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
+fn a_listener_that_cannot_be_bound_is_logged_once_and_the_old_configuration_stays() {
     let [port, other] = [free_port(), free_port()];
     let listen = |port| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n");
     let configuration = Configuration::with(&listen(port));
@@ -242,7 +242,7 @@ fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
     give_up(taken);
     configuration.reload();
     let log = proxy.log();
-    // Had the first been taken for what is in force, this would tell of no change.
+    // Otherwise this log line would report no change.
     let told: Vec<_> = log.lines().filter(|line| line.contains("reloaded: ")).collect();
     assert_eq!(told.len(), 2, "{log}");
     assert!(told[1].contains("configuration reloaded: +1 listener"), "{log}");
@@ -250,7 +250,7 @@ fn a_listener_that_cannot_be_had_is_one_line_and_what_is_in_force_stays() {
 }
 
 #[test]
-fn a_forward_that_failed_at_the_start_does_not_hold_up_reloads() {
+fn a_forward_that_failed_at_start_does_not_block_reloads() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let at = taken.local_addr().expect("an address");
     let text = format!("[[forward]]\nlocal = \"{at}\"\nto = \"a.example:1\"\n");
@@ -283,7 +283,7 @@ fn a_reload_is_heard_under_nohup() {
     }
 }
 
-/// A server that a reload asks to listen has 10 s for its answer.
+/// A reload that asks a server to listen waits up to 10 s for the answer.
 #[test]
 #[ignore = "needs sshd"]
 fn a_stop_does_not_wait_for_the_reload_before_it() {

@@ -1,4 +1,4 @@
-//! The table: what a server shows, what the files say, and what OpenSSH 9.2 makes of it.
+//! The cases: what a server presents, what the files contain, and the verdict of OpenSSH 9.2.
 
 use super::stage::{CA, Shows, Stage};
 
@@ -12,23 +12,23 @@ pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) shows: Shows,
     pub(super) files: Content,
-    /// Further lines of `ssh_config`; `DIR` is where the files are.
+    /// Additional lines of `ssh_config`; `DIR` stands for the directory of the files.
     pub(super) options: &'static [&'static str],
-    /// What `ssh` does with `StrictHostKeyChecking` yes, ask, accept-new and no: Accepts, Refuses or
-    /// asks (Q).
+    /// The verdict of `ssh` for `StrictHostKeyChecking` yes, ask, accept-new and no: Accepts,
+    /// Refuses or asks (Q).
     pub(super) ssh: &'static str,
     pub(super) ours: OursWhere,
 }
 
-/// The name of a file, and its content or a directory in its place.
+/// A file name, with its content, or `None` for a directory.
 pub(super) type NamedFile = (&'static str, Option<String>);
 
-/// The files that speak of the server.
+/// The files that mention the server.
 #[derive(Clone, Copy)]
 pub(super) enum Content {
-    /// The user's first.
+    /// The first file of the user.
     User(fn(&Stage) -> String),
-    /// Several, by their names; one without a content is a directory.
+    /// Several files, by name; one without content is a directory.
     Several(fn(&Stage) -> Vec<NamedFile>),
 }
 
@@ -41,11 +41,11 @@ impl Content {
     }
 }
 
-/// What is ours to do.
+/// The verdict that is expected of this program.
 pub(super) enum OursWhere {
-    /// The same.
+    /// The same as that of `ssh`.
     Same,
-    /// Refuse, for this reason, where `ssh` may be softer.
+    /// A refusal, for this reason, where `ssh` may be more lenient.
     Refused(#[expect(dead_code, reason = "for who reads the table")] &'static str),
 }
 
@@ -56,7 +56,7 @@ pub(super) fn all() -> Vec<Case> {
         .collect()
 }
 
-/// A case with a user's file alone.
+/// A case with only a user's file.
 fn user(
     name: &'static str,
     shows: Shows,
@@ -66,7 +66,7 @@ fn user(
     Case { name, shows, files: Content::User(content), options: &[], ssh, ours: OursWhere::Same }
 }
 
-/// A line for the server with one of the keys.
+/// A line for the server with this key.
 fn line(stage: &Stage, key: &str) -> String {
     named(&stage.name(), stage, key)
 }
@@ -75,10 +75,10 @@ fn named(names: &str, stage: &Stage, key: &str) -> String {
     format!("{names} {}\n", stage.key(key))
 }
 
-/// A line that trusts the authority for the server.
+/// A line that trusts the certificate authority for the server.
 fn authority(stage: &Stage) -> String {
     format!("@cert-authority {} {}\n", stage.name(), stage.key(CA))
 }
 
-/// A server with a certificate that is in order.
+/// A server with a valid certificate.
 const GOOD: Shows = Shows::Certificate(&["-h", "-n", "localhost"]);

@@ -1,4 +1,4 @@
-//! What is put on record, and taken out of it.
+//! Additions to the record of host keys, and removals from it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -14,7 +14,7 @@ fn eight_processes_that_learn_a_host_at_once_leave_one_line() {
     let stage = Stage::new(Shows::TwoTypes);
     for hashing in ["no", "yes"] {
         let before = format!("elsewhere {}", stage.key(OTHER));
-        // The last line has no end, and the file is reached by a link.
+        // The last line lacks a newline, and the file is reached through a symbolic link.
         let files = Files::new(&[("real", Some(before.clone()))]);
         symlink(files.path("real"), files.path("user")).expect("a link");
         let mode = fs::Permissions::from_mode(0o640);
@@ -54,7 +54,7 @@ fn eight_processes_that_learn_a_host_at_once_leave_one_line() {
     }
 }
 
-/// What `UpdateHostKeys` leaves of a record: the same as `ssh` leaves.
+/// `UpdateHostKeys` changes a record in the same way as with `ssh`.
 #[test]
 #[ignore = "needs sshd"]
 fn the_record_follows_the_server_as_with_ssh() {
@@ -98,12 +98,12 @@ fn the_record_follows_the_server_as_with_ssh() {
     compare(&stage, "a new host", &[], &["StrictHostKeyChecking accept-new"], Follows::New);
 }
 
-/// What becomes of a record.
+/// The change to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Follows {
     Yes,
     No,
-    /// The host alone is put on it.
+    /// Only the host itself is added.
     New,
 }
 
@@ -123,7 +123,7 @@ fn compare(
         (files, config)
     };
     let (theirs, config) = look();
-    // It follows within the session, if at all, and says so at this level.
+    // ssh updates the record during the session, if at all, and logs it at this level.
     let ssh = command("ssh").arg("-F").arg(&config).args([HOST, "sleep", "0.5"]).output();
     let ssh = ssh.expect("ssh");
     assert!(ssh.status.success(), "{what}: {}", String::from_utf8_lossy(&ssh.stderr));
@@ -146,10 +146,10 @@ fn compare(
     }
 }
 
-/// A record that was followed has the old one beside it, and keeps its mode.
+/// An updated record keeps its mode, and the previous version is saved next to it.
 #[test]
 #[ignore = "needs sshd"]
-fn what_was_on_record_is_kept_beside_it() {
+fn the_previous_record_is_saved() {
     let stage = Stage::new(Shows::TwoTypes);
     let before = format!("{} {}\n", stage.name(), stage.key("host"));
     let files = Files::new(&[("user", Some(before.clone()))]);

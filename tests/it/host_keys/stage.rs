@@ -1,4 +1,4 @@
-//! A server with certain host keys and certificates, and files that say something about them.
+//! A server with given host keys and certificates, and files that mention them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,30 @@ use crate::support::command;
 use crate::support::login::Login;
 use crate::support::sshd::Sshd;
 
-/// What a server shows.
+/// The host keys that a server presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shows {
     /// An Ed25519 key.
     Ed25519,
-    /// An Ed25519 key and one of ECDSA.
+    /// An Ed25519 key and an ECDSA key.
     TwoTypes,
     /// An RSA key of 2048 bits.
     Rsa,
     /// An Ed25519 key and an RSA key of 2048 bits, [`RSA`].
     RsaToo,
-    /// An Ed25519 key with a certificate of the authority [`CA`], made with these further arguments
-    /// of `ssh-keygen -s`.
+    /// An Ed25519 key with a certificate of the authority [`CA`], made with these additional
+    /// arguments of `ssh-keygen -s`.
     Certificate(&'static [&'static str]),
 }
 
-/// The server and the keys that lie about.
+/// The server, and the keys available for the files.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) shows: Shows,
     sshd: Sshd,
 }
 
-/// The files of one look at the server; each look has its own, since some write to them.
+/// The files for one connection; each has its own, since some write to them.
 #[derive(Debug)]
 pub(super) struct Files {
     directory: TempDir,
@@ -52,7 +52,7 @@ impl Stage {
                     vec![format!("HostKey {}", login.path(RSA).display())]
                 }
                 Shows::Rsa => {
-                    // In the place of the one that every server has.
+                    // It replaces the key that every server has.
                     make_key(login, "host", "rsa");
                     Vec::new()
                 }
@@ -70,14 +70,14 @@ impl Stage {
         format!("[localhost]:{}", self.sshd.port())
     }
 
-    /// The public half of a key, as `ssh-ed25519 AAAA…`.
+    /// The public half of a key, in the form `ssh-ed25519 AAAA…`.
     pub(super) fn key(&self, name: &str) -> String {
         let text = fs::read_to_string(self.sshd.login().path(&format!("{name}.pub")));
         let text = text.expect("a public key");
         text.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
 
-    /// An `ssh_config` that leads here, with the record in `files`. `lines` come first, and so win.
+    /// An `ssh_config` for the server, with the record in `files`. `lines` come first, and so take precedence.
     pub(super) fn config(&self, files: &Files, lines: &[String]) -> PathBuf {
         let mut all: Vec<String> = lines.to_vec();
         let path = |name: &str| files.path(name).display().to_string();
@@ -94,8 +94,8 @@ impl Stage {
 }
 
 impl Files {
-    /// Writes them, by their names: `user`, `user2`, `global`, or another that an option names as
-    /// `DIR/name`. One without a content is a directory.
+    /// Writes the files, by name: `user`, `user2`, `global`, or another that an option names as
+    /// `DIR/name`. One without content is a directory.
     pub(super) fn new(files: &[(&str, Option<String>)]) -> Self {
         let directory = TempDir::with_prefix("sockeye-kh-").expect("a temporary directory");
         for (name, content) in files {
@@ -112,12 +112,12 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    /// An option with `DIR` spelt out.
+    /// An option with `DIR` replaced.
     pub(super) fn spell_out(&self, option: &str) -> String {
         option.replace("DIR", &self.directory.path().display().to_string())
     }
 
-    /// The lines of a file in their alphabetical order.
+    /// The lines of a file, sorted.
     pub(super) fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -126,7 +126,7 @@ impl Files {
     }
 }
 
-/// Hashes the names of a file's lines.
+/// Hashes the host names in the lines of a file.
 pub(super) fn hashed(text: &str) -> String {
     let directory = TempDir::with_prefix("sockeye-hash-").expect("a temporary directory");
     let file = directory.path().join("kh");
@@ -162,11 +162,11 @@ fn ssh_keygen(arguments: &[&str], path: Option<(&str, &Path)>) {
     assert!(output.status.success(), "ssh-keygen {arguments:?}: {said}");
 }
 
-/// An authority.
+/// The certificate authority.
 pub(super) const CA: &str = "ca";
 /// A key that no server has.
 pub(super) const OTHER: &str = "other";
-/// An ECDSA key, which the server of [`Shows::TwoTypes`] has.
+/// An ECDSA key, held by the server of [`Shows::TwoTypes`].
 pub(super) const ECDSA: &str = "ecdsa";
-/// An RSA key, which the server of [`Shows::RsaToo`] has.
+/// An RSA key, held by the server of [`Shows::RsaToo`].
 pub(super) const RSA: &str = "rsa";

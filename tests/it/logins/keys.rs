@@ -1,4 +1,4 @@
-//! Keys and certificates, of files and of agents.
+//! Keys and certificates, in files and in agents.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,7 +33,7 @@ fn keys_of_files() {
         let told = agree(&what, &server.client(&[&only(key), "BatchMode yes"]), &[], Refused);
         assert!(told.said.contains("nobody can be asked"), "{}", told.said);
     }
-    // Nobody is asked for the passphrase of a key that the server does not know.
+    // The passphrase is not asked for if the server does not accept the key.
     server.authorize(&[&rsa]);
     let told = agree("unknown", &server.client(&[&only(&key)]), &[passphrase], Refused);
     assert_eq!(told.asked, [""; 0]);
@@ -56,7 +56,7 @@ fn keys_of_files() {
     }
 }
 
-/// What OpenSSL and `ssh-keygen` wrote long ago, and write where they are asked to.
+/// Formats that OpenSSL and `ssh-keygen` used to write, and still write on request.
 #[test]
 #[ignore = "needs sshd, unshare, openssl"]
 fn keys_of_files_with_old_ciphers() {
@@ -80,8 +80,8 @@ fn keys_of_files_with_old_ciphers() {
         let what = key.display().to_string();
         agree(&what, &server.client(&[&only(&key)]), &["wrong", passphrase], In);
     }
-    // The password of this one is stretched as PKCS#12 does it, which is not available here, and said before
-    // anybody is asked.
+    // This password is stretched with the PKCS#12 method, which is not available here; that is reported
+    // before anybody is asked.
     let config = server.client(&[&only(&convert("v1", &["-v1", "PBE-SHA1-3DES"]))]);
     assert_eq!(ssh(&config, &[passphrase]).verdict, In);
     let told = sockeye(&config, &[passphrase]);
@@ -91,7 +91,7 @@ fn keys_of_files_with_old_ciphers() {
 
 #[test]
 #[ignore = "needs sshd, unshare"]
-fn files_that_are_no_use() {
+fn unusable_key_files() {
     let Some(server) = Accounts::start(&[]) else { return };
     let key = server.key("key", &[]);
     server.authorize(&[&key]);
@@ -140,7 +140,7 @@ fn certificates() {
             let told = agree(what, &config, &[], expected);
             assert!(told.said.contains(says), "{kind}, {what}: {}", told.said);
         }
-        // Elsewhere, and named.
+        // The certificate is in another place, and named.
         Accounts::certify(&ca, &key, &["-n", USER]);
         let beside = server.path(&format!("{kind}-cert.pub"));
         let named = server.path("named-cert.pub");
@@ -148,7 +148,7 @@ fn certificates() {
         let line = format!("CertificateFile {}", named.display());
         agree("named", &server.client(&[&only(&key), &line]), &[], In);
 
-        // The private half in the agent alone.
+        // The private key is only in the agent.
         let agent = Agent::start();
         agent.add(&key, &[]);
         fs::remove_file(&key).expect("there");
@@ -181,10 +181,10 @@ fn keys_of_the_agent() {
     agree("no agent there", &server.client(&["IdentityAgent /nonexistent", &public]), &[], Refused);
 }
 
-/// `ssh` shows what it can of it.
+/// `ssh` shows as much of the comment as it can.
 #[test]
 #[ignore = "needs sshd, unshare"]
-fn a_comment_that_is_not_utf_8_costs_no_key() {
+fn a_comment_that_is_not_utf_8_does_not_matter() {
     let Some(server) = Accounts::start(&[]) else { return };
     let (key, other) = (server.key("key", &[]), server.key("other", &[]));
     server.authorize(&[&key]);
@@ -199,10 +199,10 @@ fn a_comment_that_is_not_utf_8_costs_no_key() {
     agree("Latin-1", &server.client(&[&agent.line()]), &[], In);
 }
 
-/// As one that asks somebody to unlock it first. `ssh` waits for it, too.
+/// Such as an agent that asks its owner to unlock it first. `ssh` waits for it too.
 #[test]
 #[ignore = "needs sshd, unshare"]
-fn an_agent_that_is_late_is_waited_for_where_only_it_has_the_key() {
+fn a_slow_agent_is_waited_for_if_only_it_has_the_key() {
     let Some(server) = Accounts::start(&[]) else { return };
     let key = server.key("key", &[]);
     server.authorize(&[&key]);
@@ -234,7 +234,7 @@ fn an_agent_that_is_late_is_waited_for_where_only_it_has_the_key() {
 /// `ssh` waits for such an agent for ever.
 #[test]
 #[ignore = "needs sshd, unshare"]
-fn an_agent_that_hangs_is_passed_over() {
+fn an_agent_that_hangs_is_skipped() {
     let Some(server) = Accounts::start(&[]) else { return };
     let key = server.key("key", &[]);
     server.authorize(&[&key]);
@@ -246,10 +246,10 @@ fn an_agent_that_hangs_is_passed_over() {
     assert!(told.said.contains("has not answered within 5 s"), "{}", told.said);
 }
 
-/// The agent uses such a key for one server only, and wants proof of whom it signs for.
+/// The agent uses such a key for one server only, and requires proof of which server it signs for.
 #[test]
 #[ignore = "needs sshd, unshare"]
-fn a_key_that_is_restricted_to_a_server() {
+fn a_key_that_is_restricted_to_a_server_is_used_there() {
     let Some(server) = Accounts::start(&[]) else { return };
     let (here, elsewhere) = (server.key("here", &[]), server.key("elsewhere", &[]));
     server.authorize(&[&here, &elsewhere]);
@@ -267,7 +267,7 @@ fn a_key_that_is_restricted_to_a_server() {
     }
 }
 
-/// The fingerprints that the server saw, in their order.
+/// The fingerprints that the server saw, in order.
 fn offered(server: &Accounts, config: &Path, run: fn(&Path, &[&str]) -> Told) -> Vec<String> {
     let before = server.log().len();
     run(config, &[]);
@@ -291,7 +291,7 @@ fn keys_are_offered_in_the_order_of_ssh() {
     Accounts::certify(&ca, &b, &["-n", USER]);
     Accounts::certify(&ca, &e, &["-n", USER]);
     let agent = Agent::start();
-    // With its certificate, e makes two of them; all in all no more than a server listens to.
+    // Key e is offered twice because of its certificate; the total stays within the server's limit.
     for key in [&e, &c, &a] {
         agent.add(key, &[]);
     }
@@ -319,8 +319,8 @@ fn keys_are_offered_in_the_order_of_ssh() {
     }
 }
 
-/// `ssh` fails here: it offers what the agent has first, and the server does not listen so long. We come a
-/// second time. Where the order of `ssh` is good, it is ours.
+/// `ssh` fails here: it offers the agent's keys first, and exceeds the server's limit. This program
+/// connects a second time. Where the order of `ssh` works, this program uses the same one.
 #[test]
 #[ignore = "needs sshd, unshare"]
 fn too_many_keys() {

@@ -1,4 +1,4 @@
-//! No secret reaches an output, a command line or an environment.
+//! No secret appears in output, on a command line or in an environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::support::questions::{ANSWERS, Questions};
 use crate::support::web::Web;
 use crate::support::{process, wait};
 
-/// What must not be seen, by its name.
+/// The secrets, by name.
 #[derive(Default)]
 struct Secrets(Vec<(String, Vec<u8>)>);
 
@@ -26,7 +26,7 @@ impl Secrets {
         self.0.push((name.to_owned(), secret.to_vec()));
     }
 
-    /// What is in a private key, and the lines of its file that a public key does not have.
+    /// The private part of a key, and the lines of its file that do not occur in a public key.
     fn add_key(&mut self, path: &Path, passphrase: Option<&str>) {
         let key = russh::keys::load_secret_key(path, passphrase).expect("a key");
         let pair = key.key_data().ed25519().expect("an Ed25519 key");
@@ -38,7 +38,7 @@ impl Secrets {
         }
     }
 
-    /// The names of those that are in `text`, in any of the ways to write them.
+    /// The names of the secrets that occur in `text`, in any encoding.
     fn in_text(&self, text: &[u8]) -> Vec<&str> {
         let found = |secret: &Vec<u8>| forms(secret).iter().any(|form| contains(text, form));
         self.0.iter().filter(|(_, secret)| found(secret)).map(|(name, _)| name.as_str()).collect()
@@ -51,7 +51,7 @@ impl Secrets {
     }
 }
 
-/// The ways in which bytes may be written.
+/// The encodings in which bytes may appear.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let hex = hex.concat();
@@ -68,7 +68,7 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
         list(","),
     ];
     let texts = texts.map(String::into_bytes);
-    // Base64 in the middle of something longer is another text for each of three places.
+    // The Base64 form inside longer data depends on the alignment, so there are three.
     let shifted = [1, 2].map(|shift| {
         let mut longer = vec![0; shift];
         longer.extend(secret);
@@ -82,7 +82,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// What the program runs with.
+/// The parameters of a run.
 struct Run<'a> {
     config: PathBuf,
     answers: &'a [&'a str],
@@ -101,7 +101,7 @@ impl Run<'_> {
         (Sockeye::spawn(command), person)
     }
 
-    /// Runs until it is in or has given up; `used` is done with it when it is in.
+    /// Runs the program until it is logged in or gives up; `used` runs when it is logged in.
     fn check(&self, secrets: &Secrets, what: &str, used: impl Fn(&Sockeye)) {
         let (mut program, person) = self.start();
         wait::until("it is in, or gives up", || {
@@ -194,7 +194,7 @@ fn no_secret_shows_at_any_level() {
     }
 }
 
-/// Clients with the right password, and with a wrong one, in each protocol.
+/// Clients with the right password and with a wrong one, in each protocol.
 fn fetch(program: &Sockeye, web: &Web) {
     for scheme in ["socks5h", "http"] {
         for (password, expected) in [(PROXY, true), (WRONG_PROXY, false)] {

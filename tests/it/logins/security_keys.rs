@@ -1,4 +1,4 @@
-//! Keys that have to be touched, by way of an agent.
+//! Security keys that need a touch, through an agent.
 
 use super::{In, Refused, agree, only};
 use crate::support::accounts::Accounts;
@@ -21,13 +21,13 @@ fn security_keys_of_the_agent() {
         }
         let named = server.client(&[&line, &only(&public)]);
         agree(&what("named by its public half"), &named, &[], In);
-        assert_eq!(token.signatures(), 4, "once a login, of ssh and of the program");
+        assert_eq!(token.signatures(), 4, "one per login, of ssh and of the program");
         let others = server.client(&[&line, "PubkeyAcceptedAlgorithms ssh-ed25519"]);
         let told = agree(&what("not accepted here"), &others, &[], Refused);
         assert!(told.said.contains("PubkeyAcceptedAlgorithms does not have sk-"), "{}", told.said);
         assert_eq!(token.signatures(), 4);
 
-        // The server wants the touch.
+        // The server requires the touch.
         let token = SecurityKey::start(kind, Holder::NeedNotTouch);
         let public = token.publish(&server.path("untouched"));
         server.authorize(&[&public]);

@@ -1,5 +1,5 @@
-//! Each command, with a server that forwards, one that is dead, one that forbids it, with two programs and with
-//! none.
+//! Each command, with a server that forwards, one that is dead, one that forbids forwarding, with two instances
+//! and with none.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -20,7 +20,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, process, wait};
 
-/// Every command that wants one program. None of them ends it.
+/// Every command that needs exactly one program. None of them ends it.
 const COMMANDS: &[&str] = &[
     "ping",
     "connections",
@@ -36,7 +36,7 @@ const COMMANDS: &[&str] = &[
 
 #[test]
 #[ignore = "needs sshd"]
-fn with_none_or_with_two_every_command_says_so() {
+fn every_command_reports_that_there_are_none_or_two() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     for command in COMMANDS.iter().chain(&["stop", "-O exit"]) {
         let said = desk.say(command);
@@ -60,12 +60,12 @@ fn with_none_or_with_two_every_command_says_so() {
     let second = format!("{HOST}-2");
     for command in COMMANDS {
         let said = desk.say(&format!("{command} -n {second}"));
-        // A command line has no file to read again, there is no such forward, and no dashboard.
+        // A command line has no file to reload, this forward does not exist, and neither does a dashboard.
         let wanted = command.contains("9999") || ["reload", "dashboard"].contains(command);
         let wanted = i32::from(wanted);
         assert_eq!(said.status, wanted, "{command}: {}{}", said.out, said.err);
     }
-    // What was done to the one was not done to the other.
+    // A command to one program does not affect the other.
     let list = |name: &str| desk.say(&format!("forward list -n {name}")).out.lines().count();
     assert_eq!((list(HOST), list(&second)), (1, 2));
     desk.say(&format!("stop {second}")).expect(0);
@@ -75,7 +75,7 @@ fn with_none_or_with_two_every_command_says_so() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn with_a_dead_server_every_command_does_what_it_can() {
+fn every_command_copes_with_a_dead_server() {
     let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let mut proxy = desk.start(&sshd.ssh_config(), &["--dashboard=127.0.0.1:0"]);
     sshd.stop();
@@ -110,10 +110,10 @@ fn with_a_dead_server_every_command_does_what_it_can() {
     assert!(proxy.wait().success());
 }
 
-/// dropbear listens until its session ends, whatever it is told.
+/// dropbear keeps listening until its session ends, even when told to stop.
 #[test]
 #[ignore = "needs dropbear"]
-fn a_forward_that_the_server_does_not_give_up_may_be_added_again() {
+fn a_forward_that_the_server_keeps_may_be_added_again() {
     let Some(server) = Foreign::start(Make::Dropbear) else { return };
     let (desk, echoes_there, there) = (Desk::new(), Target::echo(), free_port());
     let mut proxy = desk.start(&server.ssh_config(&[]), &[]);
@@ -133,12 +133,12 @@ fn a_forward_that_the_server_does_not_give_up_may_be_added_again() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn with_a_server_that_forbids_forwarding_every_command_does_what_it_can() {
+fn every_command_copes_with_a_server_that_forbids_forwarding() {
     let (desk, sshd) = (Desk::new(), Sshd::with(&["AllowTcpForwarding no"]));
     let mut proxy = desk.start(&sshd.ssh_config(), &["--dashboard=127.0.0.1:0"]);
     let refusal = Protocol::Socks5.refusal(proxy.address(), "127.0.0.1", 9);
     assert_eq!(refusal.get(1), Some(&2), "{refusal:?}");
-    // An address, and from the same client a name: it knows how to look one up.
+    // A request for an address, then one for a name from the same client, which thus seems to resolve names itself.
     assert!(!desk.say("status").out.contains("look names up"));
     for host in ["203.0.113.1", "db.example"] {
         Protocol::Socks5.refusal(proxy.address(), host, 9);
@@ -222,7 +222,7 @@ fn connections_are_listed_watched_and_ended() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn an_address_that_is_taken_back_is_free_at_once() {
+fn the_address_of_a_removed_forward_is_free_at_once() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let _proxy = desk.start(&sshd.ssh_config(), &[]);
     let forward = format!("-D 127.0.0.1:{}", free_port());
@@ -234,7 +234,7 @@ fn an_address_that_is_taken_back_is_free_at_once() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_running_program_says_more_or_less() {
+fn the_log_level_of_a_running_program_changes() {
     let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let request = || drop(Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port()));
@@ -257,7 +257,7 @@ fn a_running_program_says_more_or_less() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_program_that_does_not_answer_is_told_of_in_time() {
+fn an_unresponsive_program_is_reported_in_time() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let (stopped, _other) =
         (desk.start(&sshd.ssh_config(), &[]), desk.start(&sshd.ssh_config(), &[]));
@@ -277,7 +277,7 @@ fn a_program_that_does_not_answer_is_told_of_in_time() {
     }
     let said = desk.say(&format!("wait --timeout 0.5 {HOST}")).expect(1);
     assert!(said.err.contains("not in time"), "{}", said.err);
-    // Six of them with 5 s each, and one with 2 s.
+    // There are six such commands with a limit of 5 s each, and one with 2 s.
     assert!(begun.elapsed() < wait::LONG * 2, "{:?}", begun.elapsed());
     process::signal(stopped.pid(), Signal::CONT);
     desk.say(&format!("wait {HOST}")).expect(0);
@@ -286,7 +286,7 @@ fn a_program_that_does_not_answer_is_told_of_in_time() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn the_servers_on_the_way_are_told_of() {
+fn jump_hosts_are_reported() {
     let (desk, far, mut near) = (Desk::new(), Sshd::start(), Sshd::start());
     let hop = std::fs::read_to_string(near.ssh_config()).expect("a file");
     let config = far.login().ssh_config(far.port(), &["ProxyJump gate"]);
@@ -308,7 +308,7 @@ fn the_servers_on_the_way_are_told_of() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn nothing_is_said_to_listen_while_the_program_drains() {
+fn a_draining_program_reports_no_listener() {
     let (desk, sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let mut proxy = desk.start(&sshd.ssh_config(), &["-R", "0:127.0.0.1:9"]);
     let mut held = Protocol::Socks5.open(proxy.address(), "127.0.0.1", echo.port());
@@ -328,7 +328,7 @@ fn nothing_is_said_to_listen_while_the_program_drains() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_program_of_cron_is_found_at_a_login() {
+fn a_program_started_by_cron_is_found_from_a_login() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let mut cron = program();
     desk.let_in(&mut cron).env_remove("XDG_RUNTIME_DIR");
@@ -342,7 +342,7 @@ fn a_program_of_cron_is_found_at_a_login() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn shells_are_pointed_at_the_proxy_that_runs() {
+fn shells_are_pointed_at_the_running_proxy() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     assert!(desk.say("env").expect(0).out.contains("//127.0.0.1:1080'"), "nothing runs");
     let proxy = desk.start(&sshd.ssh_config(), &[]);
@@ -356,7 +356,7 @@ fn shells_are_pointed_at_the_proxy_that_runs() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn an_address_is_no_name_beside_itself() {
+fn an_unnamed_listener_has_no_name_besides_its_address() {
     let (desk, sshd, port) = (Desk::new(), Sshd::start(), free_port());
     let listen = format!("127.0.0.1:{port}");
     let table = format!(

@@ -14,7 +14,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, free_port, wait};
 
-/// Asks for a page as a browser does; its status, and its text.
+/// Requests a page as a browser does; returns the status and the text.
 fn browse(browser: &mut Command, url: &str) -> (u16, String) {
     browser.args(["-s", "-L", "-H", "Accept: text/html", "-w", "\n%{http_code}", url]);
     let output = browser.output().expect("it runs");
@@ -23,21 +23,21 @@ fn browse(browser: &mut Command, url: &str) -> (u16, String) {
     (status.parse().expect("a number"), text.to_owned())
 }
 
-/// A browser with cookies of its own.
+/// A browser, with these cookies.
 fn curl(cookies: &TempDir) -> Command {
     let mut curl = command("curl");
     curl.arg("-b").arg(cookies.path().join("jar")).arg("-c").arg(cookies.path().join("jar"));
     curl
 }
 
-/// Whether it is the page, or the one for those who are not let in.
+/// Whether this is the page itself, not the one for clients without access.
 fn is_in((status, text): &(u16, String)) -> bool {
     *status == 200 && text.contains("dashboard.js")
 }
 
 #[test]
 #[ignore = "needs sshd, curl, setpriv"]
-fn a_link_lets_one_browser_in_once_and_no_other_user() {
+fn a_link_admits_one_browser_once_and_no_other_user() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let without = desk.start(&sshd.ssh_config(), &[]);
     let refused = desk.say("dashboard").expect(1);
@@ -61,7 +61,7 @@ fn a_link_lets_one_browser_in_once_and_no_other_user() {
     if !getuid().is_root() {
         return;
     }
-    // A browser gives the cookie to every server of this host, whoever runs it.
+    // A browser sends the cookie to every server on this host, whoever runs it.
     let stranger = || {
         let mut other = command("setpriv");
         other.args(["--reuid=65534", "--clear-groups", "curl"]);
@@ -77,7 +77,7 @@ fn a_link_lets_one_browser_in_once_and_no_other_user() {
     let third = link();
     assert!(!is_in(&browse(&mut stranger(), &third)), "a link that was seen");
     assert!(is_in(&browse(&mut curl(&jars[1]), &third)), "and it is still good");
-    // A script may run as whoever was given the token: Prometheus does.
+    // A script may run as any user who was given the token, as Prometheus does.
     assert_eq!(browse(stranger().args(["-H", &bearer]), &status).0, 200);
 }
 
@@ -108,7 +108,7 @@ fn a_reload_opens_moves_and_closes_the_dashboard() {
 
     reload(&at(second)).expect(0);
     assert!(lives(second) && !lives(first));
-    // The same place, and something else there.
+    // The address is the same, with other content.
     let folder = format!("files = \"{}\"\n", configuration.path("").display());
     let with = |files: &str| at(second).replacen(']', &format!("]\n{files}"), 1);
     reload(&with(&folder)).expect(0);
@@ -128,7 +128,7 @@ fn a_reload_opens_moves_and_closes_the_dashboard() {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn a_program_that_drains_leaves_its_address_to_the_next() {
+fn a_draining_program_leaves_its_dashboard_address_to_the_next() {
     let (desk, sshd, target) = (Desk::new(), Sshd::start(), Target::echo());
     let at = format!("--dashboard=127.0.0.1:{}", free_port());
     let first = desk.start(&sshd.ssh_config(), &[&at]);

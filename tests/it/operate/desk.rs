@@ -1,4 +1,4 @@
-//! Running programs, and what is said to them.
+//! Running programs, and the commands that are sent to them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -13,12 +13,12 @@ use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
 use crate::support::wait;
 
-/// A runtime directory, and the programs that have their control sockets there.
+/// A runtime directory, and the programs with control sockets in it.
 pub(super) struct Desk {
     pub(super) directory: TempDir,
 }
 
-/// What a command said.
+/// The output and the exit status of a command.
 pub(super) struct Said {
     pub(super) status: i32,
     pub(super) out: String,
@@ -30,7 +30,7 @@ impl Desk {
         Self { directory: TempDir::with_prefix("sockeye-run-").expect("a temporary directory") }
     }
 
-    /// Has a command find what runs here, and nothing else.
+    /// Makes a command find the programs of this directory, and no others.
     pub(super) fn let_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("XDG_RUNTIME_DIR", self.directory.path()).env("TMPDIR", self.directory.path())
     }
@@ -45,7 +45,7 @@ impl Desk {
         proxy
     }
 
-    /// Starts a proxy by a file.
+    /// Starts a proxy with a configuration file.
     pub(super) fn start_by(&self, configuration: &Configuration) -> Sockeye {
         let mut command = program();
         self.let_in(&mut command);
@@ -55,7 +55,7 @@ impl Desk {
         proxy
     }
 
-    /// A command to what runs.
+    /// Runs a command for these programs.
     pub(super) fn say(&self, words: &str) -> Said {
         let mut command = program();
         self.let_in(&mut command).args(words.split_whitespace());
@@ -93,7 +93,7 @@ impl Said {
     }
 }
 
-/// Sends a word, and reads it back.
+/// Sends a byte, and reads it back.
 pub(super) fn echoes(stream: &mut TcpStream) -> bool {
     stream.write_all(b"word").is_ok() && stream.read_exact(&mut [0; 4]).is_ok()
 }

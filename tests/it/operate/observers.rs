@@ -1,4 +1,4 @@
-//! Those who only look: they see what is now, what they asked for, and no longer than they look.
+//! Observers: they see the current state and what they asked for, and no longer than they look.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
@@ -21,10 +21,10 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, free_port, process, wait};
 
-/// A command that goes on. Dropping it kills it.
+/// A command that keeps running. Dropping it kills it.
 struct GoingOn {
     child: Child,
-    /// The lines of its standard error, as they come.
+    /// The lines of its standard error as they arrive.
     notes: Receiver<String>,
 }
 
@@ -53,7 +53,7 @@ impl Desk {
         GoingOn { child, notes }
     }
 
-    /// What `/readyz` says to whoever asks for nothing else.
+    /// What `/readyz` answers to a client that makes no other request.
     fn readiness(&self) -> String {
         let mut curl = command("curl");
         curl.args(["-s", "--unix-socket"]).arg(self.socket(HOST));
@@ -64,13 +64,13 @@ impl Desk {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn a_path_that_is_there_again_is_found_by_those_who_only_look() {
+fn passive_observers_notice_that_a_path_works_again() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let _proxy = desk.start(&sshd.ssh_config(), &[]);
     desk.say("wait").expect(0);
     assert_eq!(desk.readiness(), "ok\n");
     let signal = |signal| sshd.children().into_iter().for_each(|pid| process::signal(pid, signal));
-    // Another session is no better.
+    // Another session does not help.
     wait::until("it stands still", || {
         signal(Signal::STOP);
         desk.status()["servers"][0]["path"] == "silent"
@@ -82,7 +82,7 @@ fn a_path_that_is_there_again_is_found_by_those_who_only_look() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn whoever_watches_is_told_of_what_is_meant_until_nobody_reads() {
+fn a_watcher_sees_matching_connections_until_its_output_is_closed() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let (meant, other) = (Target::echo(), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
@@ -119,7 +119,7 @@ fn whoever_watches_is_told_of_what_is_meant_until_nobody_reads() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn whoever_watches_and_does_not_read_is_told_that_some_are_missing() {
+fn a_watcher_that_does_not_read_is_told_of_gaps() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let mut watching = desk.start_saying(&["connections", "--watch"]);
@@ -132,7 +132,7 @@ fn whoever_watches_and_does_not_read_is_told_that_some_are_missing() {
     let note = watching.note();
     assert!(note.contains("some are missing here"), "{note}");
     drop(proxy);
-    // A busy machine may miss more than once.
+    // On a busy machine there may be several gaps.
     let last = iter::repeat_with(|| watching.note()).find(|note| !note.contains("are missing"));
     assert_eq!(last.as_deref(), Some("the program has ended"));
     assert!(watching.child.wait().expect("a child").success());
@@ -140,7 +140,7 @@ fn whoever_watches_and_does_not_read_is_told_that_some_are_missing() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
+fn a_forward_that_the_file_has_taken_over_is_removed_with_the_file() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let [first, here, there, kept] = [(); 4].map(|()| free_port());
     let listen = |port: u16| format!("[[listen]]\naddress = \"127.0.0.1:{port}\"\n");
@@ -154,7 +154,7 @@ fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
     desk.say("forward add --name chosen -R 0:127.0.0.1:9").expect(0);
     let remote =
         |at: u16| format!("[[forward]]\nremote = \"{at}\"\nto = \"127.0.0.1:9\"\non = \"box\"\n");
-    // A reload that is refused takes nothing over.
+    // A refused reload takes nothing over.
     configuration.write("config.toml", &format!("{before}{}nonsense = 1\n", listen(here)));
     desk.say("reload").expect(1);
     for text in [format!("{before}{}{}{}", listen(here), remote(there), remote(0)), before.clone()]
@@ -180,7 +180,7 @@ fn a_forward_that_the_file_has_taken_over_goes_with_the_file() {
 
 #[test]
 #[ignore = "needs sshd, curl"]
-fn a_delay_test_of_a_group_asks_its_servers_at_once() {
+fn a_delay_test_of_a_group_tests_its_servers_concurrently() {
     let (desk, sshd, port) = (Desk::new(), Sshd::start(), free_port());
     let configuration = Configuration::with(&format!(
         "[default]\nvia = [\"one\", \"two\"]\n[[listen]]\naddress = \"127.0.0.1:{}\"\n\

@@ -63,7 +63,7 @@ fn a_ping_names_the_stage_that_is_to_blame() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_full_line_is_to_blame() {
+fn a_full_line_is_blamed() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let (echo, flood) = (Target::echo(), Target::flood());
     let link =

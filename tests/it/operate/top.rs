@@ -17,10 +17,10 @@ use crate::support::terminal::Terminal;
 use crate::support::{command, free_port, process, wait};
 
 impl Desk {
-    /// A shell with job control on a terminal, in which `top` is the command.
+    /// A shell with job control on a terminal, with `top` as the command.
     fn shell(&self) -> Terminal {
-        // Whoever runs the tests may ignore signals, as nohup and a script's `&` do, and no shell takes
-        // that back.
+        // The caller of the tests may ignore signals, as with nohup and a script's `&`, and no shell
+        // can undo that.
         let mut bash = command("env");
         bash.args(["--default-signal", "bash", "--norc", "--noprofile", "-i"])
             .env("PS1", "ready> ")
@@ -35,7 +35,7 @@ impl Desk {
     }
 }
 
-/// Whether the shell is back, with a terminal as it was.
+/// Checks that the shell is back, with the terminal restored.
 fn is_back(terminal: &mut Terminal) {
     wait::until("the screen is given back", || !terminal.is_taken());
     terminal.press("stty -a; echo it is $((40 + 2))\n");
@@ -59,7 +59,7 @@ fn open(desk: &Desk, target: &Target) -> TcpStream {
 
 #[test]
 #[ignore = "needs sshd"]
-fn it_shows_and_steers_and_gives_the_terminal_back() {
+fn it_shows_and_controls_and_restores_the_terminal() {
     let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let proxy = desk.start(&sshd.ssh_config(), &[]);
     let (mut victim, mut other) = (open(&desk, &echo), open(&desk, &echo));
@@ -71,7 +71,7 @@ fn it_shows_and_steers_and_gives_the_terminal_back() {
     let shown = terminal.contents();
     assert!(shown.contains(&format!("sockeye {HOST}: ready")), "{shown}");
 
-    // All about one, and its end. The first of two that carry nothing is the newest.
+    // Opens the details of one, then ends it. The first of two idle connections is the newest.
     terminal.press("s\x1b[H\r");
     terminal.wait_for("first byte");
     terminal.press("k");
@@ -141,7 +141,7 @@ fn a_reload_is_among_the_events() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_signal_gives_the_terminal_back() {
+fn a_signal_restores_the_terminal() {
     let (desk, sshd) = (Desk::new(), Sshd::start());
     let _proxy = desk.start(&sshd.ssh_config(), &[]);
     let mut terminal = desk.shell();
@@ -170,12 +170,12 @@ fn it_works_over_ssh_without_colours() {
     terminal.wait_for(&format!("pid {}", proxy.pid()));
     assert!(terminal.is_taken() && !terminal.has_colours());
     assert!(terminal.contents().is_ascii(), "{}", terminal.contents());
-    // There is no shell that could have it go on.
+    // There is no shell that could continue it.
     terminal.press("\x1a?");
     terminal.wait_for("leave");
     terminal.press("?q");
     assert_eq!(terminal.wait(), Some(0), "{}", terminal.contents());
-    // What it wrote last may be read after its end.
+    // Its last output may be read after its end.
     wait::until("the terminal is given back", || !terminal.is_taken());
 }
 
@@ -202,7 +202,7 @@ fn it_works_in_tmux() {
     tmux(&["send-keys", "?"]);
     shows("end the marked connection");
     tmux(&["send-keys", "Escape"]);
-    // A key right behind it would be taken for one with Alt.
+    // A key sent right after Esc would be read as Alt and that key.
     wait::until("the help is closed", || !has("end the marked connection"));
     tmux(&["send-keys", "q"]);
     wait::until("the session is over", || !tmux(&["has-session"]).status.success());

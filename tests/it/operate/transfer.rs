@@ -1,4 +1,4 @@
-//! What is done to a program while it carries much disturbs nothing else.
+//! Operations on a program disturb none of its transfers.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -17,20 +17,20 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, scaled, wait};
 
-/// A stream of [`Content`] that lasts for as long as something is done beside it.
+/// A stream of [`Content`] that lasts as long as other operations go on.
 struct Paced {
     content: Content,
     left: u64,
     busy: Arc<AtomicBool>,
 }
 
-/// What has arrived is counted.
+/// Counts the bytes that arrive.
 struct Counted<R> {
     stream: R,
     arrived: Arc<AtomicU64>,
 }
 
-/// A transfer that runs, and the sum of what arrives.
+/// A transfer in progress, and the sum of what arrives.
 struct Transfer {
     arrived: Arc<AtomicU64>,
     sum: JoinHandle<Sum>,
@@ -41,7 +41,7 @@ impl Read for Paced {
         let mut most = buffer.len();
         if self.busy.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(20));
-            // The last of it waits for what is done beside it, a little at a time.
+            // The last part is sent slowly, until the other operations are done.
             most = if self.left > LAST { scaled(32 << 10, 512 << 10) } else { 1 << 10 };
         }
         let most = most.min(buffer.len());
@@ -60,7 +60,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl Transfer {
-    /// From a target to a client.
+    /// A transfer from a target to a client.
     fn down(proxy: SocketAddr, length: u64, busy: &Arc<AtomicBool>) -> (Self, Target) {
         let busy = Arc::clone(busy);
         let source = Target::start(move |mut stream| {
@@ -75,7 +75,7 @@ impl Transfer {
         (Self { arrived, sum }, source)
     }
 
-    /// From a client to a target.
+    /// A transfer from a client to a target.
     fn up(proxy: SocketAddr, length: u64, busy: &Arc<AtomicBool>) -> (Self, Target) {
         let arrived = Arc::<AtomicU64>::default();
         let (sums, received) = std::sync::mpsc::channel();
@@ -96,7 +96,7 @@ impl Transfer {
         (Self { arrived, sum }, sink)
     }
 
-    /// Waits until more of it arrives, which shows that it is alive now.
+    /// Waits until more data arrives, which shows that the transfer is alive.
     fn goes_on(&self, beside: &str) {
         let before = self.arrived.load(Ordering::SeqCst);
         wait::until(&format!("the transfer goes on beside {beside}"), || {
@@ -105,7 +105,7 @@ impl Transfer {
     }
 }
 
-/// A copy piece by piece: what arrives late is sent late.
+/// Copies piece by piece, passing on each as it arrives.
 fn copy(mut from: impl Read, mut to: impl io::Write) -> io::Result<()> {
     let mut piece = vec![0; 512 << 10];
     loop {
@@ -116,7 +116,7 @@ fn copy(mut from: impl Read, mut to: impl io::Write) -> io::Result<()> {
     }
 }
 
-/// The number of the connection to a target.
+/// The id of the connection to a target.
 fn id_of(desk: &Desk, port: u16) -> u64 {
     let connections = desk.say("connections --json");
     let all = connections.out.lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
@@ -125,7 +125,7 @@ fn id_of(desk: &Desk, port: u16) -> u64 {
     found.next().expect("it lives")["id"].as_u64().expect("a number")
 }
 
-/// Where a forward listens, by what the command said.
+/// The address of a forward, from the output of the command.
 fn place_in(said: &str) -> String {
     let rest = said.split(" at ").nth(1).expect("an address");
     rest.split(',').next().expect("an address").to_owned()
@@ -135,7 +135,7 @@ const LAST: u64 = 4 << 20;
 
 #[test]
 #[ignore = "needs sshd"]
-fn forwards_kills_and_reloads_disturb_nothing_else() {
+fn forwards_kills_and_reloads_disturb_no_transfer() {
     let (sshd, echo) = (Sshd::start(), Target::echo());
     let length = scaled(64 << 20, 1_000_000_000);
     let port = free_port();
@@ -196,7 +196,7 @@ fn forwards_kills_and_reloads_disturb_nothing_else() {
     drop(proxy);
 }
 
-/// Ends one connection to a port, and none that is not meant.
+/// Ends one connection to a port, and only that one.
 fn kills(desk: &Desk, victim: &mut TcpStream, open: impl Fn() -> TcpStream, port: u16) {
     desk.say(&format!("kill {}", id_of(desk, port))).expect(0);
     until_ended(victim);
@@ -218,7 +218,7 @@ fn remove(desk: &Desk, configured: SocketAddr, [local, dynamic]: [SocketAddr; 2]
     }
 }
 
-/// The rest of the transfers, which were under way until now: each is whole.
+/// Lets the transfers finish, which were still in progress, and checks that each is complete.
 fn finish(transfers: [Transfer; 2], length: u64, busy: &AtomicBool) {
     for transfer in &transfers {
         let arrived = transfer.arrived.load(Ordering::SeqCst);
@@ -231,7 +231,7 @@ fn finish(transfers: [Transfer; 2], length: u64, busy: &AtomicBool) {
     }
 }
 
-/// Whether the server listens for the forward `back`.
+/// Whether the server listens for the forward named `back`.
 fn listens_back(desk: &Desk) -> bool {
     let forwards = desk.say("forward list --json");
     let mut places =
@@ -239,7 +239,7 @@ fn listens_back(desk: &Desk) -> bool {
     places.any(|place| place["name"] == "back" && place["state"] == "listening")
 }
 
-/// One that is refused, one with another rule, and one that gives the listener another name.
+/// Makes one reload that is refused, one with another rule, and one that renames the listener.
 fn reloads(desk: &Desk, file: &Configuration, listen: &dyn Fn(&str) -> String, server: &str) {
     let clients = listen("clients");
     file.write("config.toml", &format!("{clients}{server}[server.broken]\nnonsense = 1\n"));

@@ -1,4 +1,4 @@
-//! Algorithms: what the defaults reach, what counts when it is named, and what russh lacks.
+//! Algorithms: the defaults, what is used on request, and what russh lacks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use crate::support::login::{HOST, Login};
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 
-/// What comes of it, with these lines of the server and these arguments.
+/// The expected outcome for these server lines and arguments.
 struct Case {
     server: &'static [&'static str],
     arguments: &'static [&'static str],
     ssh: bool,
-    /// Whether the program is in; else what it says.
+    /// Whether the program logs in; otherwise its message.
     sockeye: Result<(), &'static [&'static str]>,
 }
 
@@ -120,7 +120,7 @@ fn check(client: Client, output: &Output, expected: bool, words: &[&str], case: 
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn what_counts_is_what_counts_for_ssh_as_far_as_it_is_available() {
+fn algorithms_are_used_as_in_ssh_if_available() {
     for Case { server, arguments, ssh, sockeye } in CASES {
         let sshd = Sshd::with(server);
         let case = format!("{server:?}, {arguments:?}");
@@ -140,10 +140,10 @@ fn rsa(login: &Login) -> PathBuf {
     login.path("rsa")
 }
 
-/// A server of long ago: its RSA key signs with SHA-1 only.
+/// An old server, whose RSA key signs with SHA-1 only.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_signature_with_sha_1_counts_where_it_is_asked_for() {
+fn a_signature_with_sha_1_is_accepted_on_request() {
     let sshd = Sshd::prepared(|login| {
         let key = format!("HostKey {}", rsa(login).display());
         vec![key, "HostKeyAlgorithms ssh-rsa".to_owned()]
@@ -163,11 +163,11 @@ fn a_signature_with_sha_1_counts_where_it_is_asked_for() {
     }
 }
 
-/// Servers that take one kind of signature of a user's RSA key. A list that only grows leaves `ssh` with the
-/// best of it.
+/// Servers that accept only one signature algorithm for a user's RSA key. A list that only adds leaves `ssh`
+/// with its best one.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_user_s_key_signs_as_is_asked_for() {
+fn a_user_key_signs_with_the_configured_algorithm() {
     for (server, asked, expected) in [
         ("rsa-sha2-512", None, true),
         ("rsa-sha2-512", Some("+ssh-rsa"), true),

@@ -1,4 +1,4 @@
-//! `sockeye check HOST`: what would be used, and what a server is like.
+//! `sockeye check HOST`: the settings in use, and what the server permits.
 
 use std::fs;
 use std::process::Output;
@@ -16,7 +16,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 #[ignore = "needs sshd"]
-fn what_would_be_used_is_said_without_connecting() {
+fn the_settings_are_shown_without_connecting() {
     let sshd = Sshd::start();
     let lines = ["ForwardAgent yes", "DynamicForward 1999", "ServerAliveInterval 7"];
     let config = sshd.login().ssh_config(sshd.port(), &lines);
@@ -42,7 +42,7 @@ fn what_would_be_used_is_said_without_connecting() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     assert!(!sshd.log().contains("Connection from"), "{}", sshd.log());
-    // What is refused is told.
+    // Refused flags are reported.
     let mut check = program();
     check.args(["check", "-F"]).arg(&config).args(["-M", HOST]);
     let output = check.output().expect("it ends");
@@ -59,10 +59,10 @@ fn what_would_be_used_is_said_without_connecting() {
     assert!(text(&output).contains("ProxyUseFdpass"), "{}", text(&output));
 }
 
-/// The first user and the first port of a command line count, be they those of the server's name.
+/// The first user and the first port on a command line win, even if they are in the server's name.
 #[test]
 #[ignore = "needs ssh"]
-fn what_stands_first_counts() {
+fn the_first_user_and_port_win() {
     for line in [
         "-o User=a -l b host",
         "-l b -o User=a host",
@@ -146,7 +146,7 @@ fn a_server_that_fails_does_not_hide_the_others() {
     assert!(said.contains("cannot connect to first") && !said.contains("of 1"), "{said}");
 }
 
-/// Which directory is home is for the password database to say.
+/// The password database decides which directory is home.
 #[test]
 #[ignore = "needs ssh, unshare"]
 fn home_and_user_are_those_of_the_password_database() {
@@ -172,7 +172,7 @@ fn home_and_user_are_those_of_the_password_database() {
 
 #[test]
 #[ignore = "needs ssh"]
-fn what_ssh_refuses_is_told_at_its_place() {
+fn complaints_of_ssh_have_their_place() {
     let file = "[server.a]\nssh_config = \"mine\"\n[server.b]\nssh_config = \"mine\"\n\
                 [server.c]\noptions = [\"Foo=1\"]\n[[listen]]\naddress = \"127.0.0.1:1\"\n";
     let configuration = Configuration::with(file);

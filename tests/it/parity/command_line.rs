@@ -1,4 +1,4 @@
-//! Flags and what a configuration says of forwards and of the program itself.
+//! Flags, and the settings for forwards and for the program itself.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ fn listens(port: u16) -> bool {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn only_what_is_configured_is_listened_on() {
+fn only_configured_listeners_are_opened() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let (dynamic, local, there) = (free_port(), free_port(), free_port());
     for (line, port, here) in [
@@ -42,7 +42,7 @@ fn only_what_is_configured_is_listened_on() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn flags_of_aliases_are_taken_and_named() {
+fn ineffective_flags_in_aliases_are_accepted_and_named() {
     let sshd = Sshd::start();
     let config = sshd.ssh_config();
     for client in BOTH {
@@ -61,10 +61,10 @@ fn flags_of_aliases_are_taken_and_named() {
     }
 }
 
-/// A port that others may use is not open on addresses that nobody wants.
+/// A port that others may use is not open on addresses of an unwanted family.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_family_that_is_left_out_is_left_out_of_listeners() {
+fn an_excluded_family_is_excluded_from_listeners() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     for (arguments, bind) in
         [(&["-4"][..], ""), (&["-4", "-g"], ""), (&["-o", "AddressFamily=inet"], "*:")]
@@ -84,10 +84,10 @@ fn a_family_that_is_left_out_is_left_out_of_listeners() {
     }
 }
 
-/// What `ssh` does and is not done here, a user would miss.
+/// Functions of `ssh` that are missing here, and would be missed.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn what_would_be_lost_is_refused_by_name() {
+fn unsupported_functions_are_refused_by_name() {
     let sshd = Sshd::start();
     let config = sshd.ssh_config();
     for flag in [None, Some("-A"), Some("-X"), Some("-Y"), Some("-K"), Some("-t")]
@@ -111,10 +111,10 @@ fn what_would_be_lost_is_refused_by_name() {
     }
 }
 
-/// A bare port stands for two addresses, of which one will do, whatever is said of failures.
+/// A bare port stands for two addresses, one of which suffices, whatever the settings for failures.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_port_that_is_taken_on_one_address_is_listened_on_at_the_other() {
+fn a_port_taken_on_one_address_is_opened_on_the_other() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     let config = sshd.ssh_config();
     for (taken, left) in [
@@ -147,7 +147,7 @@ fn two_forwards_of_one_port() {
     let forward = |host: &str| format!("{port}:{host}:{}", echo.port());
     let (first, second) = (forward("127.0.0.1"), forward("localhost"));
     let config = sshd.ssh_config();
-    // What is the same is one.
+    // Identical forwards count as one.
     for (other, exit, goes_on) in
         [(&second, "yes", false), (&second, "no", true), (&first, "yes", true)]
     {
@@ -174,7 +174,7 @@ fn clear_all_forwardings_clears_those_of_the_command_line() {
     let (port, there) = (free_port(), free_port());
     let config = sshd.login().ssh_config(sshd.port(), &[&format!("RemoteForward {there} a:1")]);
     let arguments = ["-D", &port.to_string(), "-o", "ClearAllForwardings=yes", HOST];
-    // There is nothing to do then. ssh says nothing of it.
+    // With nothing left to do, ssh says nothing about it.
     for (logins, client) in (1..).zip(BOTH) {
         let mut command = client.command(&config);
         command.args(arguments);
@@ -187,7 +187,7 @@ fn clear_all_forwardings_clears_those_of_the_command_line() {
         }
         assert!(!listens(port) && !listens(there));
     }
-    // Nor does -W have any beside it, unless somebody says otherwise.
+    // -W has no other forwards besides it either, unless they are enabled explicitly.
     let echo = Target::echo();
     let to = format!("127.0.0.1:{}", echo.port());
     for (option, kept) in [("Compression=no", false), ("ClearAllForwardings=no", true)] {
@@ -196,7 +196,7 @@ fn clear_all_forwardings_clears_those_of_the_command_line() {
             let mut command = client.command(&config);
             command.args(["-o", option, "-D", &format!("127.0.0.1:{port}"), "-W", &to, HOST]);
             let output = command.stdin(Stdio::null()).output().expect("it ends");
-            // A listener that cannot be had is the end with -W.
+            // With -W a listener that cannot be bound ends the program.
             assert_eq!(output.status.success(), !kept, "{client:?} {option}: {output:?}");
             drop(taken);
         }
@@ -226,7 +226,7 @@ fn fork_after_authentication_goes_to_the_background() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn log_level_says_how_much_is_told_and_flags_come_first() {
+fn log_level_applies_unless_there_are_flags() {
     let sshd = Sshd::start();
     for (level, flag, quiet, loud) in [
         ("QUIET", None, true, false),
@@ -245,7 +245,7 @@ fn log_level_says_how_much_is_told_and_flags_come_first() {
             command.args(flag).args(["-D", &port.to_string(), "-E"]).arg(&file).arg(HOST);
             let running = client.start(command);
             wait::until("it listens", || listens(port));
-            // Something to tell.
+            // This causes a log line.
             let answer = Protocol::Socks5.ask(at(port), "127.0.0.1", closed_port());
             assert!(!matches!(answer, Ok(Answer::Open(_))), "{answer:?}");
             running.end();
@@ -258,7 +258,7 @@ fn log_level_says_how_much_is_told_and_flags_come_first() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_log_file_takes_what_would_go_to_standard_error() {
+fn a_log_file_replaces_standard_error() {
     let sshd = Sshd::start();
     let config = sshd.ssh_config();
     for client in BOTH {
@@ -278,12 +278,12 @@ fn a_log_file_takes_what_would_go_to_standard_error() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn the_files_of_sockets_are_made_as_the_configuration_says() {
+fn socket_files_are_created_as_configured() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     for (mask, mode) in [("0177", 0o600), ("0111", 0o666), ("0117", 0o660)] {
         for client in BOTH {
             let path = sshd.login().path("forward.sock");
-            // A file that is in the way, of a listener that still runs.
+            // A file in the way, of a listener that is still running.
             let _taken = UnixListener::bind(&path).expect("a free path");
             let lines = [&format!("StreamLocalBindMask {mask}"), "StreamLocalBindUnlink yes"];
             let config = sshd.login().ssh_config(sshd.port(), &lines);
@@ -297,7 +297,7 @@ fn the_files_of_sockets_are_made_as_the_configuration_says() {
             let _ = fs::remove_file(&path);
         }
     }
-    // One in use stays whose it is, where nobody says otherwise.
+    // A socket in use stays with its owner by default.
     for client in BOTH {
         let path = sshd.login().path("forward.sock");
         let _taken = UnixListener::bind(&path).expect("a free path");
@@ -311,16 +311,16 @@ fn the_files_of_sockets_are_made_as_the_configuration_says() {
     }
 }
 
-/// What `ssh` makes of a host goes to whoever carries it.
+/// The name that `ssh` derives for a host is passed to the proxy command.
 #[test]
 #[ignore = "needs sshd, ssh, nc"]
-fn a_gateway_and_what_lies_behind_it_in_one_name() {
+fn a_gateway_and_the_host_behind_it_in_one_name() {
     let (sshd, echo) = (Sshd::start(), Target::echo());
     let config = sshd.login().path("gateway_config");
     let rest = fs::read_to_string(sshd.ssh_config()).expect("a configuration");
     let rest =
         rest.replace(&format!("Host {HOST}"), "Host */*").replace("HostName 127.0.0.1\n", "\n");
-    // The user's name is read by a shell, as it stands.
+    // The user's name reaches the shell as it is.
     let proxy = "ProxyCommand sh -c 'test $0 = gw/target && test $1 = CORPalice && exec nc 127.0.0.1 \
                  $2' %n %r %p";
     let rest = rest.replace("    HostName", "    #");
@@ -336,18 +336,18 @@ fn a_gateway_and_what_lies_behind_it_in_one_name() {
         command.args(["-v", "-L", &forward, "-l", "CORP\\alice", "gw/target"]);
         let before = sshd.log().len();
         let running = client.start(command);
-        // The server has no such user; what matters is that it was reached, by this name.
+        // The server has no such user; it only matters that it was reached with this name.
         wait::until(&format!("{client:?} reaches it: {running:?}"), || {
             sshd.log()[before..].contains("CORP\\\\alice")
         });
     }
 }
 
-/// A client that offers nothing but a password where nobody asked for one: `ssh` ends the connection without a
-/// word, and what some clients always do is taken here.
+/// A client that offers nothing but a password when none is required: `ssh` closes the connection silently,
+/// but some clients always do this, so it is accepted here.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn credentials_that_nobody_asked_for() {
+fn unneeded_credentials_are_accepted() {
     let (sshd, echo) = (Sshd::start(), Target::echo());
     for client in BOTH {
         let port = free_port();

@@ -1,4 +1,4 @@
-//! A line that changes what it carries.
+//! A link that corrupts its data.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,14 +13,14 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, wait};
 
-/// Where the length of a packet is not hidden.
+/// A cipher that does not encrypt the packet length.
 const CIPHER: &str = "Ciphers aes128-gcm@openssh.com";
-/// What is said of it.
+/// The message about it.
 const DAMAGED: &str = "what came from the server is damaged";
 
-/// Two lengths that are impossible, one that is too long by 4 KiB, and one by 16 bytes. Each leads to the end
-/// of the session, and that is told; what asks for something then has another one. `ssh` ends at an
-/// impossible length, too, and waits for the rest of the packet otherwise.
+/// Two impossible lengths, one that is too long by 4 KiB, and one by 16 bytes. Each ends the session, which
+/// is reported; the next request gets another session. `ssh` too ends at an impossible length, and otherwise
+/// waits for the rest of the packet.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_length_that_was_changed_ends_the_session() {
@@ -35,7 +35,7 @@ fn a_length_that_was_changed_ends_the_session() {
     }
 }
 
-/// False where it was not the session that was hit, but the handshake of one that is to replace it.
+/// Returns false if the fault hit the handshake of a replacement session instead.
 fn session_ends(config: &Path, link: &Link, byte: usize, target: u16) -> bool {
     let before = link.connections();
     let proxy = Sockeye::single(config);

@@ -1,4 +1,4 @@
-//! What `ssh` does not let the far side reach on this one.
+//! Limits on what the far side may reach on this side.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -25,12 +25,12 @@ fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
             vec![numbers("localhost", a), numbers("localhost", b), numbers("127.0.0.1", b)],
         ),
         (format!("*:{b}"), vec![numbers("127.0.0.1", b), numbers("localhost", b)]),
-        // A part of a name is no name.
+        // A part of a name does not match.
         (format!("127.*:{a} local*:{b}"), vec![]),
     ] {
         for client in BOTH {
             let port = free_port();
-            // Once in the configuration, once on the command line.
+            // First in the configuration, then on the command line.
             let listen = format!("RemoteForward {port}");
             let line = format!("PermitRemoteOpen {permit}");
             let config = sshd.login().ssh_config(sshd.port(), &[&listen, &line]);
@@ -59,7 +59,7 @@ fn a_proxy_on_the_server_leads_only_where_permit_remote_open_says() {
     }
 }
 
-/// Where a target is named, nobody on the server chooses one.
+/// If a target is named, clients on the server cannot choose one.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn permit_remote_open_is_for_proxies() {
@@ -77,10 +77,10 @@ fn permit_remote_open_is_for_proxies() {
     }
 }
 
-/// Nor does one that is added later.
+/// The limits apply to a forward that is added later too.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_proxy_on_the_server_that_is_added_leads_no_further() {
+fn a_proxy_added_on_the_server_has_the_same_limits() {
     let (echo, sshd) = (Target::echo(), Sshd::start());
     for (permit, reached) in [("none", false), ("any", true)] {
         let line = format!("PermitRemoteOpen {permit}");

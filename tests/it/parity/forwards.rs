@@ -1,4 +1,4 @@
-//! What a forward of the command line says: names of services, tokens and variables.
+//! Service names, tokens and variables in forwards of the command line.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, wait};
 
-/// What it says that it would use.
+/// The output about what would be used.
 fn told(mut asked: Command, config: &Path, arguments: &[&str]) -> Output {
     asked.env("A_WORD", "w o").env_remove("NO_WORD").arg("-F").arg(config);
     asked.args(arguments).arg(HOST).output().expect("it ends")
@@ -20,7 +20,7 @@ fn told(mut asked: Command, config: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 #[ignore = "needs ssh"]
-fn services_tokens_and_variables_stand_for_what_they_do_with_ssh() {
+fn services_tokens_and_variables_mean_the_same_as_in_ssh() {
     let login = Login::new();
     let (port, me) = (4022, user());
     let config = login.ssh_config(port, &[]);
@@ -72,11 +72,11 @@ fn services_tokens_and_variables_stand_for_what_they_do_with_ssh() {
     }
 }
 
-/// The one that runs and the command to it find each other by a socket whose name has tokens, and so has what
-/// is to be added.
+/// A running program and a command for it find each other by a socket whose name contains tokens, and so does
+/// the forward to add.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn tokens_stand_for_the_same_in_commands_to_one_that_runs() {
+fn tokens_mean_the_same_in_commands_to_a_running_program() {
     let (sshd, echo) = (Sshd::start(), Target::echo());
     let config = sshd.ssh_config();
     for client in BOTH {

@@ -1,4 +1,4 @@
-//! Whose home it is, and where.
+//! The home directory.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,10 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, skip};
 
-/// The directory of the password database counts, for keys and for the record of hosts; and so do the names in
-/// it. What the environment says of that does not.
+/// Keys, the record of hosts, and names come from the password database, regardless of the environment.
 #[test]
 #[ignore = "needs sshd, ssh, unshare"]
-fn the_password_database_says_where_home_is() {
+fn the_password_database_determines_the_home() {
     if !skip::unless_root("another password database takes root") {
         return;
     }
@@ -69,7 +68,7 @@ fn the_password_database_says_where_home_is() {
     }
 }
 
-/// What comes of a program that finds this password database, and an environment that lies.
+/// Runs a program with this password database, and a misleading environment.
 fn in_home(client: Client, passwd: &Path, config: &Path, to: &str) -> Output {
     let plain = client.command(config);
     let mut unshare: Command = command("unshare");

@@ -1,4 +1,4 @@
-//! What goes to the hop before a server, and what does not.
+//! The settings that apply to a jump host, and those that do not.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::support::login::HOST;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 
-/// A server, one before it and one before that, each with keys of its own.
+/// A server and two jump hosts before it, each with keys of its own.
 struct Stage {
     first: Sshd,
     hop: Sshd,
@@ -23,7 +23,7 @@ impl Stage {
         Self { first, hop, inner, target: Target::echo() }
     }
 
-    /// A configuration of all three; further lines of each come first in their sections.
+    /// A configuration of all three; extra lines for each come first in their sections.
     fn config(&self, number: usize, lines: [&str; 3]) -> PathBuf {
         let servers = [("first", &self.first), ("hop", &self.hop), ("inner", &self.inner)];
         let sections = servers.iter().zip(lines).map(|((name, sshd), lines)| {
@@ -40,7 +40,7 @@ impl Stage {
         path
     }
 
-    /// Whether each program comes to the target behind the inner server, as is expected of both.
+    /// Checks whether both programs reach the target behind the inner server, as expected.
     fn check(&self, number: usize, lines: [&str; 3], arguments: &[&str], expected: bool) {
         let config = self.config(number, lines);
         for client in BOTH {
@@ -50,13 +50,13 @@ impl Stage {
             let output = output.expect("it ends");
             let is_in = output.status.success();
             assert_eq!(is_in, expected, "{client:?}, {lines:?}, {arguments:?}: {output:?}");
-            // The terminal is another's.
+            // The terminal belongs to another program.
             assert!(!is_in || output.stderr.is_empty(), "{client:?}, {arguments:?}: {output:?}");
         }
     }
 }
 
-/// A key that opens nothing, in the place of the one that does.
+/// No key, in place of the one that is accepted.
 const NO_KEY: &str = "IdentityFile none";
 
 #[test]
@@ -74,7 +74,7 @@ fn flags_are_for_the_server_and_the_configuration_for_each() {
     for (number, (lines, arguments, expected)) in [
         (["", "", ""], vec!["-J", "hop"], true),
         (["", "", NO_KEY], vec!["-J", "hop", "-i", &of_inner], true),
-        // The hop does not see them.
+        // These flags do not apply to the hop.
         (["", NO_KEY, ""], vec!["-J", "hop", "-i", &of_hop], false),
         (["", NO_KEY, ""], vec!["-J", "hop", "-o", &identity], false),
         (["", "", ""], vec!["-J", "hop", "-o", "HostKeyAlias=other", "-o", &known], true),
@@ -86,7 +86,7 @@ fn flags_are_for_the_server_and_the_configuration_for_each() {
         (["", "ProxyJump first", ""], vec!["-J", "hop"], true),
         (["", "ProxyJump first", "ProxyJump hop"], vec![], true),
         (["User nobody-here", "ProxyJump first", "ProxyJump hop"], vec![], false),
-        // Of a list, only the first has hops of its own.
+        // In a list, only the first hop may have hops of its own.
         (["", "ProxyJump nowhere.invalid", ""], vec!["-J", "first,hop"], true),
         (["ProxyJump hop", "", ""], vec!["-J", "first"], true),
         (["", "", "ProxyJump nowhere.invalid"], vec!["-J", "hop"], true),
@@ -99,7 +99,7 @@ fn flags_are_for_the_server_and_the_configuration_for_each() {
     }
 }
 
-/// The first of two ways counts, wherever it is set.
+/// The first of two routes applies, wherever it is set.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_command_and_a_hop() {

@@ -1,4 +1,4 @@
-//! What becomes of keys and questions, and what runs when the login is done.
+//! Keys and questions, and the command that runs after the login.
 
 use std::fs;
 use std::io::Write as _;
@@ -22,7 +22,7 @@ use crate::support::{command, process, wait};
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn keys_go_to_the_agent_where_that_is_asked_for() {
+fn keys_are_added_to_the_agent_on_request() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let fingerprint = Login::fingerprint(&sshd.login().client_key());
     let to = format!("127.0.0.1:{}", target.port());
@@ -49,7 +49,7 @@ fn keys_go_to_the_agent_where_that_is_asked_for() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_key_that_the_server_refuses_does_not_go_to_the_agent() {
+fn a_refused_key_is_not_added_to_the_agent() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let (right, wrong) = (sshd.login().client_key(), sshd.login().make_key("wrong"));
     let to = format!("127.0.0.1:{}", target.port());
@@ -74,7 +74,7 @@ fn holds(agent: &Agent, fingerprint: &str) -> bool {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn keys_leave_the_agent_when_their_time_is_up() {
+fn keys_leave_the_agent_after_their_lifetime() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let fingerprint = Login::fingerprint(&sshd.login().client_key());
     let agents = BOTH.map(|client| {
@@ -92,10 +92,10 @@ fn keys_leave_the_agent_when_their_time_is_up() {
     }
 }
 
-/// The key that is added is used when its owner says yes, once for each yes.
+/// An added key is used once for each time that its owner agrees.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn the_agent_asks_for_keys_that_are_added_so() {
+fn the_agent_asks_for_confirmation() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let to = format!("127.0.0.1:{}", target.port());
     for value in ["confirm", "confirm 300"] {
@@ -120,10 +120,10 @@ fn the_agent_asks_for_keys_that_are_added_so() {
     }
 }
 
-/// A server that does not take it is asked again and again; why not is told once.
+/// A server that rejects the certificate is asked again and again, but the reason is reported once.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_certificate_that_has_expired_is_told_of_once() {
+fn an_expired_certificate_is_reported_once() {
     let sshd = Sshd::prepared(|login| {
         login.make_key("ca");
         let ca = fs::read_to_string(login.path("ca.pub")).expect("a key");
@@ -198,7 +198,7 @@ fn a_local_command_runs_once_the_session_is_up() {
             let output =
                 run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
             assert!(output.status.success(), "{client:?}: {output:?}");
-            // ssh waits for it; here it may outlive the program.
+            // ssh waits for the command; here it may outlive the program.
             let has_run = || fs::metadata(&file).is_ok_and(|file| file.len() > 0);
             wait::until("it has run", || !expected || has_run());
             seen.push(fs::read_to_string(&file).unwrap_or_default());
@@ -210,7 +210,7 @@ fn a_local_command_runs_once_the_session_is_up() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_local_command_that_does_not_end_holds_up_nothing() {
+fn an_endless_local_command_blocks_nothing() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let to = format!("127.0.0.1:{}", target.port());
     let lines = ["PermitLocalCommand yes", "LocalCommand exec sleep 100"];
@@ -222,7 +222,7 @@ fn a_local_command_that_does_not_end_holds_up_nothing() {
     assert!(ended.success(), "{ended}");
 }
 
-/// A server that has no question: somebody says yes on a telephone.
+/// A server that asks nothing, as when a person confirms on a telephone.
 struct Push;
 
 impl Handler for Push {
@@ -245,7 +245,7 @@ impl Handler for Push {
     }
 }
 
-/// A server that lets everybody in who begins a dialogue, as where a push to a telephone is answered.
+/// A server that accepts everyone who starts keyboard-interactive authentication, as with a push notification.
 fn pushing(login: &Login) -> (tokio::runtime::Runtime, u16) {
     let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
     let config = Arc::new(Config {
@@ -271,7 +271,7 @@ fn pushing(login: &Login) -> (tokio::runtime::Runtime, u16) {
     (runtime, port)
 }
 
-/// A command in a session of its own, where there is no terminal.
+/// A command in a session of its own, without a terminal.
 fn detached(plain: &std::process::Command) -> std::process::Command {
     let mut detached = command("setsid");
     detached.arg("-w").arg(plain.get_program()).args(plain.get_args());
@@ -280,7 +280,7 @@ fn detached(plain: &std::process::Command) -> std::process::Command {
 
 #[test]
 #[ignore = "needs ssh"]
-fn a_request_that_waits_where_nobody_can_be_asked_costs_nothing() {
+fn a_request_that_waits_in_vain_for_a_person_does_not_spin() {
     let login = Login::new();
     let (_server, port) = pushing(&login);
     let link = Link::to(port);

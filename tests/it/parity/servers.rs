@@ -1,4 +1,4 @@
-//! What servers say and leave unsaid.
+//! What servers send, and what they omit.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{closed_port, free_port, process, wait};
 
-/// A server that says this first, and then is another one.
+/// A server that sends these words first, and then connects to another server.
 fn says_before(words: Vec<u8>, port: u16) -> Target {
     Target::start(move |mut client: TcpStream| {
         client.write_all(&words)?;
@@ -27,7 +27,7 @@ fn says_before(words: Vec<u8>, port: u16) -> Target {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn lines_before_the_version_are_passed_over() {
+fn lines_before_the_version_are_skipped() {
     let (sshd, echo) = (Sshd::start(), Target::echo());
     let to = format!("127.0.0.1:{}", echo.port());
     for (words, expected) in [
@@ -51,11 +51,11 @@ fn lines_before_the_version_are_passed_over() {
     }
 }
 
-/// russh ends the session at it, and no server lets us in without saying it: it comes with the answer
-/// to the first request, whatever that asks for.
+/// russh ends the session on such a banner, and no server admits us without sending it: it comes with
+/// the answer to the first request, whatever that is.
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_banner_in_another_encoding_is_the_one_that_ssh_can_read_and_we_cannot() {
+fn a_banner_that_is_not_utf_8_works_only_with_ssh() {
     let echo = Target::echo();
     let to = format!("127.0.0.1:{}", echo.port());
     for (banner, ours) in
@@ -80,11 +80,11 @@ fn a_banner_in_another_encoding_is_the_one_that_ssh_can_read_and_we_cannot() {
     }
 }
 
-/// What a server says of a target that cannot be reached ends nothing else, whatever it is written in; here not
-/// once it is known.
+/// The server's words about an unreachable target end no other connection, whatever their encoding; here that
+/// holds once the encoding is known.
 #[test]
 #[ignore = "needs sshd, ssh, cc"]
-fn words_in_another_encoding_end_nothing_else() {
+fn words_in_another_encoding_end_no_other_connection() {
     let (sshd, echo) = (Sshd::with_word_for_errors("connexion refus\\351e"), Target::echo());
     for client in BOTH {
         let (port, closed) = (free_port(), free_port());
@@ -107,7 +107,7 @@ fn words_in_another_encoding_end_nothing_else() {
     }
 }
 
-/// It says that a target has ended, and waits for us to close.
+/// This server sends the target's EOF, and waits for our close.
 #[test]
 #[ignore = "needs asyncssh, ssh"]
 fn a_server_that_waits_for_our_close() {
@@ -128,12 +128,12 @@ fn a_server_that_waits_for_our_close() {
             assert_eq!(content.len(), 1000, "{client:?}");
         }
         let pid = running.pid();
-        // Listeners, sessions, and what somebody looks at for a moment.
+        // Listeners, sessions, and short-lived queries.
         wait::until(&format!("{client:?} holds nothing"), || process::sockets(pid) < 20);
     }
 }
 
-/// It does not say whether it listens, and carries everything else.
+/// This server never answers a request to listen, and does everything else.
 #[test]
 #[ignore = "needs asyncssh, ssh"]
 fn a_server_that_never_says_whether_it_listens() {
@@ -164,7 +164,7 @@ fn a_server_that_never_says_whether_it_listens() {
     }
 }
 
-/// What `ssh` writes to its log, and shows no client of its proxy.
+/// The words that `ssh` logs, but does not pass on to a client of its proxy.
 #[test]
 #[ignore = "needs asyncssh, dropbear, go, ssh"]
 fn a_target_that_refuses_in_the_words_of_each_server() {
@@ -186,7 +186,7 @@ fn a_target_that_refuses_in_the_words_of_each_server() {
     }
 }
 
-/// `ssh` tells of each request what our log says once.
+/// `ssh` logs a line per request, this program only one.
 #[test]
 #[ignore = "needs tinysshd, ssh"]
 fn a_server_without_forwarding() {
@@ -203,8 +203,8 @@ fn a_server_without_forwarding() {
     }
 }
 
-/// What a client of the proxy is answered for a target that refuses, the proxy, which may not have logged it yet,
-/// and its log. `ssh` answers before it has asked, and then ends.
+/// The answer to a client of the proxy for a target that refuses; the proxy, which may not have logged it yet;
+/// and its log. `ssh` answers before it asks the server, and then closes the connection.
 fn refused(client: Client, server: &Foreign) -> (Option<Vec<u8>>, Running, impl Fn() -> String) {
     let (port, log) = (free_port(), server.path("client.log"));
     let mut command = client.command(&server.ssh_config(&[]));

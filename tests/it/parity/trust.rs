@@ -1,4 +1,4 @@
-//! Which host keys are trusted, and what is learnt of them.
+//! Which host keys are trusted, and which are learnt.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, free_port, wait, write_program};
 
-/// Whether it gets as far as to a target behind the server.
+/// Whether the program reaches a target behind the server.
 fn is_in(client: Client, config: &Path, target: &Target) -> bool {
     let mut command = client.command(config);
     command.args(["-W", &format!("127.0.0.1:{}", target.port()), HOST]);
@@ -28,7 +28,7 @@ fn public(login: &Login, name: &str) -> String {
     fs::read_to_string(login.path(&format!("{name}.pub"))).expect("a key")
 }
 
-/// A record of one key.
+/// A record with one key.
 fn record(login: &Login, port: u16, key: &str) -> PathBuf {
     let path = login.path("record");
     fs::write(&path, format!("[127.0.0.1]:{port} {}", public(login, key))).expect("a record");
@@ -37,7 +37,7 @@ fn record(login: &Login, port: u16, key: &str) -> PathBuf {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn of_two_keys_of_a_type_the_certified_one_counts() {
+fn of_two_keys_of_a_type_the_certified_one_is_used() {
     let sshd = Sshd::prepared(|login| {
         for name in ["second", "ca"] {
             login.make_key(name);
@@ -46,7 +46,7 @@ fn of_two_keys_of_a_type_the_certified_one_counts() {
         let certify = ["-q", "-h", "-I", "id", "-s", ca.to_str().expect("UTF-8")];
         keygen(&certify, &login.path("second.pub"));
         let (key, certificate) = (login.path("second"), login.path("second-cert.pub"));
-        // sshd reads its own first.
+        // sshd reads its own settings first.
         vec![
             format!("HostKey {}", login.host_key().display()),
             format!("HostKey {}", key.display()),
@@ -65,7 +65,7 @@ fn of_two_keys_of_a_type_the_certified_one_counts() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn the_record_follows_the_types_that_are_taken() {
+fn the_record_follows_the_accepted_types() {
     let sshd = Sshd::prepared(|login| {
         let more = [("rsa", "rsa"), ("ecdsa", "ecdsa")].map(|(name, kind)| {
             keygen(&["-q", "-t", kind, "-N", "", "-f"], &login.path(name));
@@ -100,7 +100,7 @@ fn the_record_follows_the_types_that_are_taken() {
     }
 }
 
-/// Scripts that answer wait for the last line of a question.
+/// Scripts that answer prompts wait for the last line of a question.
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_new_key_is_asked_about_in_the_words_of_ssh() {
@@ -116,7 +116,7 @@ fn a_new_key_is_asked_about_in_the_words_of_ssh() {
         (&[&fingerprint], true),
         (&["well", "yes"], true),
         (&["SHA256:another", "no"], false),
-        // As a program that ends well and says nothing.
+        // This stands for a program that succeeds without output.
         (&[""], false),
     ] {
         let asked = BOTH.map(|client| {
@@ -137,7 +137,7 @@ fn a_new_key_is_asked_about_in_the_words_of_ssh() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_key_revocation_list_counts() {
+fn a_key_revocation_list_applies() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let login = sshd.login();
     login.make_key("other");
@@ -158,7 +158,7 @@ fn a_key_revocation_list_counts() {
             assert_eq!(is_in(client, &config, &target), !revoked, "{client:?}, {specification}");
         }
     }
-    // One that is cut off revokes everything.
+    // A truncated list revokes everything.
     let list = login.path("list");
     let whole = fs::read(&list).expect("a list");
     fs::write(&list, &whole[..20]).expect("written");
@@ -170,7 +170,7 @@ fn a_key_revocation_list_counts() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
-fn a_command_may_say_which_host_keys_there_are() {
+fn a_command_may_supply_host_keys() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let login = sshd.login();
     login.make_key("other");
@@ -203,7 +203,7 @@ fn a_command_may_say_which_host_keys_there_are() {
             lines.dedup();
             seen.push(lines);
         }
-        // Where it fails, ssh asks no second question. That about the order has the port in newer versions.
+        // If it fails, ssh does not call it again. The call about the order has the port in newer versions.
         let last = |questions: &[String]| questions.last().cloned();
         let same = seen[0].len() == 2 && seen[1].len() == 2 && last(&seen[0]) == last(&seen[1]);
         assert!(same || status != 0, "{seen:?}");

@@ -1,10 +1,10 @@
-//! Listeners on a server after their session is lost.
+//! Listeners on a server after the loss of their session.
 
 use super::*;
 
 #[test]
 #[ignore = "needs sshd"]
-fn it_is_there_again_after_a_cut() {
+fn listeners_return_after_a_cut() {
     let (echo, sshd, port) = (Target::echo(), Sshd::start(), free_port());
     let directory = TempDir::new().expect("a directory");
     let socket = directory.path().join("there");
@@ -13,7 +13,7 @@ fn it_is_there_again_after_a_cut() {
     let sshd_unlinks = Sshd::with(&["StreamLocalBindUnlink yes"]);
     for (sshd, forwards) in [
         (&sshd, vec![format!("{port}:{target}"), format!("0:{target}")]),
-        // Where it may not, the file of the cut session keeps the path.
+        // If sshd may not unlink it, the file of the cut session occupies the path.
         (&sshd_unlinks, vec![on_socket]),
     ] {
         let arguments: Vec<&str> = forwards.iter().flat_map(|f| ["-R", f.as_str()]).collect();
@@ -35,10 +35,10 @@ fn it_is_there_again_after_a_cut() {
     }
 }
 
-/// A session that is lost to us, while its `sshd` has not noticed and keeps the port.
+/// The session is lost to us, but its `sshd` has not noticed and keeps the port.
 #[test]
 #[ignore = "needs sshd"]
-fn a_port_that_a_zombie_holds_is_asked_for_until_it_is_free() {
+fn a_port_held_by_a_zombie_session_is_retried_until_it_is_free() {
     let (echo, sshd, port) = (Target::echo(), Sshd::start(), free_port());
     let forward = format!("{port}:127.0.0.1:{}", echo.port());
     let link = Link::to(sshd.port());
@@ -91,7 +91,7 @@ fn where_a_zombie_holds_a_chosen_port_the_server_chooses_another() {
 /// Nothing else asks for a session where there is only `-R`: so the person is asked again for it.
 #[test]
 #[ignore = "needs ssh"]
-fn it_is_there_again_where_a_login_needs_a_person() {
+fn listeners_return_after_a_login_by_a_person() {
     let server = Scripted::forwarding(Script::Close);
     let link = Link::to(server.port());
     let directory = TempDir::new().expect("a directory");

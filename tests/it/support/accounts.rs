@@ -1,5 +1,5 @@
-//! A real `sshd` with users of its own: their names, passwords and PAM rules hold in its mount
-//! namespace alone.
+//! A real `sshd` with users of its own, whose names, passwords and PAM rules exist only in its
+//! mount namespace.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::login::{HOST, Login};
 use super::{command, free_port, process, skip, wait};
 
-/// The server. Dropping it ends it.
+/// The server. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     login: Login,
@@ -19,23 +19,23 @@ pub(crate) struct Accounts {
     child: Child,
 }
 
-/// A user who may log in, with [`PASSWORD`]. No machine has one of this name.
+/// A user who may log in with [`PASSWORD`]; the name exists on no machine.
 pub(crate) const USER: &str = "sockeye-alice";
 /// A user whose account is locked; the password is the same.
 pub(crate) const LOCKED: &str = "sockeye-mallory";
-/// What both of them type.
+/// The password of both.
 pub(crate) const PASSWORD: &str = "pw-7Qh2vXk9";
 
 impl Accounts {
-    /// Starts it with further lines of `sshd_config`, which come first and win. Nothing, and a line
-    /// that says so, where it cannot be had: a mount namespace is for root.
+    /// Starts it with additional lines of `sshd_config`, which come first and take precedence. Returns `None`, with a
+    /// notice, if that is impossible: only root may create a mount namespace.
     #[track_caller]
     pub(crate) fn start(config: &[&str]) -> Option<Self> {
         if !skip::unless_root("an sshd with accounts of its own takes root") {
             return None;
         }
         let login = Login::new();
-        // sshd reads the keys of a user with the user's rights.
+        // sshd reads a user's keys with the user's permissions.
         let here = login.path("");
         fs::set_permissions(&here, Permissions::from_mode(0o711)).expect("a mode");
         fs::create_dir_all("/run/sshd").expect("/run/sshd");
@@ -54,7 +54,7 @@ impl Accounts {
         self.login.path(name)
     }
 
-    /// Makes a key that nobody knows.
+    /// Generates a key that the server does not know.
     pub(crate) fn key(&self, name: &str, arguments: &[&str]) -> PathBuf {
         let path = self.path(name);
         let mut keygen = command("ssh-keygen");
@@ -65,21 +65,21 @@ impl Accounts {
         path
     }
 
-    /// Lets these keys in, and no others.
+    /// Authorizes these keys, and no others.
     pub(crate) fn authorize(&self, keys: &[&Path]) {
         let line = |key: &&Path| fs::read_to_string(key.with_extension("pub")).expect("a key");
         let lines: String = keys.iter().map(line).collect();
         fs::write(self.path("authorized_keys"), lines).expect("authorized_keys");
     }
 
-    /// Certifies a key, by the authority `ca`, with further arguments of `ssh-keygen`.
+    /// Certifies a key with the authority `ca`, passing additional arguments to `ssh-keygen`.
     pub(crate) fn certify(ca: &Path, key: &Path, arguments: &[&str]) {
         let mut keygen = command("ssh-keygen");
         keygen.args(["-q", "-I", "id", "-s"]).arg(ca).args(arguments);
         run(keygen.arg(key.with_extension("pub")));
     }
 
-    /// An `ssh_config` of these lines, and of what leads to the server.
+    /// An `ssh_config` with these lines, and with those for the server.
     pub(crate) fn client(&self, lines: &[&str]) -> PathBuf {
         let known = self.login.know_host(self.port, &self.login.host_key());
         let lines = lines.join("\n    ");
@@ -119,7 +119,7 @@ impl Accounts {
         }
     }
 
-    /// What it logged so far.
+    /// The server's log so far.
     pub(crate) fn log(&self) -> String {
         log_of(&self.login)
     }
@@ -138,7 +138,7 @@ impl Drop for Accounts {
 
 fn write_accounts(login: &Login) {
     let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
-    // A machine's own user of such an id would be another name of ours.
+    // If the machine has a user with such an id, that name must give way.
     let is_ours = |line: &str| line.split(':').nth(2).is_some_and(|id| UIDS.contains(&id));
     let others = users.lines().filter(|line| !is_ours(line));
     let mut users: String = others.flat_map(|line| [line, "\n"]).collect();
@@ -190,14 +190,14 @@ fn run(command: &mut std::process::Command) {
 }
 
 const ATTEMPTS: usize = 10;
-/// Of [`USER`] and [`LOCKED`].
+/// The user ids of [`USER`] and [`LOCKED`].
 const UIDS: [&str; 2] = ["64001", "64002"];
 /// [`PASSWORD`], as `openssl passwd -6` wrote it.
 const HASH: &str = "$6$sockeye$F2iWf78CArSe5/q7xzhy3xsWkoG0G0atXDivA7ZC3R1p1V0RL.\
                     ZiwDFMMWUx8MmYaofjV3tK9IdvPOFmStGjT0";
 const PAM: &str = "auth required pam_unix.so nodelay\naccount required pam_unix.so\n\
                    session required pam_permit.so\n";
-/// A name service cache, where one runs, knows nothing of the namespace: it is covered up.
+/// A running name service cache knows nothing of the namespace, so its socket is hidden.
 const IN_NAMESPACE: &str = r#"set -e
 mount --bind "$1" /etc/passwd
 mount --bind "$2" /etc/shadow

@@ -1,4 +1,4 @@
-//! A real Chromium without a window, told what to do by its `DevTools` protocol.
+//! A real headless Chromium, controlled through the `DevTools` protocol.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 use super::wait::{self, LONG};
 use super::{command, skip};
 
-/// A browser with one page, a profile of its own, and all that its page complained of. Dropping it ends it.
+/// A browser with one page and a profile of its own, and the complaints of that page. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Browser {
     child: Child,
@@ -27,7 +27,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one; where there is none, the test that asks is skipped.
+    /// Starts a browser; if there is none, the test is skipped.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
         if !skip::unless_found("chromium") {
@@ -55,7 +55,7 @@ impl Browser {
                 break address.to_owned();
             }
         };
-        // Nobody reads the rest, and the pipe must not fill up.
+        // The rest must be drained, or the pipe fills up.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         let (host, _) = address.split_once('/').expect("a path");
         let stream = TcpStream::connect(host).expect("it listens");
@@ -73,7 +73,7 @@ impl Browser {
         Some(browser)
     }
 
-    /// Goes to a page.
+    /// Navigates to a page.
     pub(crate) fn open(&mut self, url: &str) {
         let opened = self.say("Page.navigate", &json!({ "url": url }));
         assert_eq!(opened["errorText"], Value::Null, "{url}");
@@ -97,7 +97,7 @@ impl Browser {
     /// Waits until an expression is true.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, expression: &str) {
-        // The page may be another one in this moment.
+        // The page may be changing at this moment.
         let expression =
             format!("(() => {{ try {{ return Boolean({expression}) }} catch {{}} }})()");
         wait::until(what, || self.evaluate(&expression) == true);
@@ -121,8 +121,8 @@ impl Browser {
         }
     }
 
-    /// What the page complained of: exceptions, what it wrote to the console, and what its policy or its
-    /// server refused.
+    /// The complaints of the page: exceptions, console messages, and requests refused by its policy or
+    /// its server.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let is_one = |told: &&Value| match told["method"].as_str() {
             Some("Runtime.exceptionThrown" | "Runtime.consoleAPICalled") => true,
@@ -132,7 +132,7 @@ impl Browser {
         self.told.iter().filter(is_one).map(|told| told["params"].to_string()).collect()
     }
 
-    /// The URLs that were asked for, but for those that hold what they name.
+    /// The requested URLs, except for those that contain their content.
     pub(crate) fn requests(&self) -> Vec<String> {
         let sent = self.told.iter().filter(|told| {
             told["method"] == "Network.requestWillBeSent"
@@ -147,14 +147,14 @@ impl Browser {
             .collect()
     }
 
-    /// The URLs from which something came back.
+    /// The URLs that were answered.
     pub(crate) fn answered(&self) -> Vec<String> {
         let received = self.told.iter().filter(|told| told["method"] == "Network.responseReceived");
         let url = |told: &Value| told["params"]["response"]["url"].as_str().map(str::to_owned);
         received.filter_map(url).filter(|url| url.starts_with("http")).collect()
     }
 
-    /// Keeps a picture of the page where `SOCKEYE_PICTURES` names a directory.
+    /// Saves a screenshot if `SOCKEYE_PICTURES` names a directory.
     pub(crate) fn picture(&mut self, name: &str) {
         let Some(directory) = std::env::var_os("SOCKEYE_PICTURES") else { return };
         let picture = self.say("Page.captureScreenshot", &json!({ "format": "png" }));

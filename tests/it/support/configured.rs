@@ -1,4 +1,4 @@
-//! A configuration file, and the program that runs by it.
+//! A configuration file, and a program that runs it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use super::login::HOST;
 use super::program::{Sockeye, program};
 use super::sshd::Sshd;
 
-/// A directory with `config.toml` in it.
+/// A directory that contains `config.toml`.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     directory: TempDir,
 }
 
 impl Configuration {
-    /// With this text.
+    /// Creates a configuration with this text.
     pub(crate) fn with(text: &str) -> Self {
         let directory = TempDir::with_prefix("sockeye-config-").expect("a temporary directory");
         let configuration = Self { directory };
@@ -31,7 +31,7 @@ impl Configuration {
         self.directory.path().join(name)
     }
 
-    /// Puts a file in the place of an older one at once, as an editor does.
+    /// Replaces a file atomically, as an editor does.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let new = self.path(&format!(".{name}.new"));
         fs::write(&new, text).expect("a file");
@@ -45,12 +45,12 @@ impl Configuration {
         command
     }
 
-    /// What a subcommand says.
+    /// The output of a subcommand.
     pub(crate) fn run(&self, subcommand: &str, arguments: &[&str]) -> Output {
         self.command(subcommand).args(arguments).output().expect("the program under test")
     }
 
-    /// Starts the proxy, with a control socket beside the file.
+    /// Starts the proxy, with a control socket next to the file.
     pub(crate) fn start(&self) -> Sockeye {
         self.start_with(&["-v"])
     }
@@ -63,7 +63,7 @@ impl Configuration {
         Sockeye::spawn(command)
     }
 
-    /// What the running program has at a path of its control socket.
+    /// The answer of the running program at a path of its control socket.
     pub(crate) fn ask(&self, path: &str) -> String {
         let mut curl = command("curl");
         curl.args(["-sS", "--fail", "--unix-socket"]).arg(self.path("control.sock"));
@@ -90,7 +90,7 @@ impl Configuration {
     }
 }
 
-/// `[server.NAME]` for a server of the test's.
+/// The `[server.NAME]` section for a server.
 pub(crate) fn server(name: &str, sshd: &Sshd) -> String {
     let config = sshd.ssh_config();
     format!("[server.{name}]\nhost = \"{HOST}\"\nssh_config = \"{}\"\n", config.display())

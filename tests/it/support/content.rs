@@ -1,12 +1,12 @@
-//! Bytes that can be told from all others, and sums to compare them by.
+//! Position-dependent test data, and checksums to compare it by.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-/// A stream of a given length in which each eight bytes depend on their place, so that a byte
-/// lost, doubled, moved or changed shows.
+/// A stream of a given length in which every eight bytes depend on their position, so that a lost,
+/// duplicated, moved or changed byte is detected.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     at: u64,
@@ -26,14 +26,14 @@ impl Content {
         Self { at: 0, end: length }
     }
 
-    /// All of it.
+    /// The entire stream.
     pub(crate) fn bytes(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes).expect("reading from memory");
         bytes
     }
 
-    /// Its sum.
+    /// The checksum of the stream.
     pub(crate) fn sum(self) -> Sum {
         Sum::of(self).expect("reading from memory")
     }
@@ -77,12 +77,12 @@ impl Sum {
     }
 }
 
-/// Whether `bytes` are the first of the stream, and nothing else.
+/// Whether `bytes` are a prefix of the stream.
 pub(crate) fn is_prefix(bytes: &[u8]) -> bool {
     Content::of(bytes.len() as u64).bytes() == bytes
 }
 
-/// The eight bytes at a place (the finalizer of `SplitMix64`).
+/// The eight bytes at a position (the finalizer of `SplitMix64`).
 fn word(place: u64) -> u64 {
     let mut z = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

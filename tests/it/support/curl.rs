@@ -1,4 +1,4 @@
-//! `curl`, the client that most people have.
+//! `curl`, the most common client.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -7,11 +7,11 @@ use std::thread;
 use super::command;
 use super::content::{Content, Sum};
 
-/// A `curl` that fails loudly, gives up in the end, and knows no proxy but ours.
+/// A `curl` that reports errors, has a time limit, and knows no other proxy.
 #[derive(Debug)]
 pub(crate) struct Curl(Command);
 
-/// What became of it.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     /// Its exit status; 0 is success.
@@ -21,25 +21,25 @@ pub(crate) struct Fetched {
 }
 
 impl Curl {
-    /// Through a proxy, as `--proxy` writes it.
+    /// Uses a proxy, in the syntax of `--proxy`.
     pub(crate) fn through(proxy: &str) -> Self {
         Self::new().arguments(&["--proxy", proxy])
     }
 
-    /// With no proxy yet.
+    /// Uses no proxy yet.
     pub(crate) fn new() -> Self {
         let mut curl = command("curl");
         curl.args(["-q", "-sS", "--fail", "--max-time", "300", "--noproxy", ""]);
         Self(curl)
     }
 
-    /// Further arguments.
+    /// Adds arguments.
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
         self.0.args(arguments);
         self
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
@@ -55,7 +55,7 @@ impl Curl {
         }
     }
 
-    /// Fetches, and sums what comes without keeping it.
+    /// Fetches, and computes a checksum of the content without keeping it.
     #[track_caller]
     pub(crate) fn download(self, url: &str) -> Sum {
         let mut curl = self.start(url);
@@ -64,12 +64,11 @@ impl Curl {
         sum
     }
 
-    /// Sends `length` bytes of [`Content`] by PUT, with the length said in advance, and returns the
-    /// answer.
+    /// Sends `length` bytes of [`Content`] by PUT, with a Content-Length, and returns the answer.
     #[track_caller]
     pub(crate) fn upload(self, length: u64, url: &str) -> String {
         let length_field = format!("Content-Length: {length}");
-        // An empty Transfer-Encoding takes back the chunks that curl would use for a pipe.
+        // An empty Transfer-Encoding disables the chunks that curl uses for a pipe.
         self.arguments(&["-T", "-", "-H", &length_field, "-H", "Transfer-Encoding:"])
             .send(length, url)
     }
@@ -80,7 +79,7 @@ impl Curl {
         self.arguments(&["-T", "-"]).send(length, url)
     }
 
-    /// Starts to fetch; the caller reads the body.
+    /// Starts a fetch whose body the caller reads.
     pub(crate) fn start(mut self, url: &str) -> Child {
         let (stdin, stdout) = (Stdio::piped(), Stdio::piped());
         self.0.arg(url).stdin(stdin).stdout(stdout).stderr(Stdio::null()).spawn().expect("curl")
@@ -101,7 +100,7 @@ impl Curl {
 }
 
 impl Fetched {
-    /// The body, where curl succeeded.
+    /// The body, if curl succeeded.
     #[track_caller]
     pub(crate) fn body(self) -> Vec<u8> {
         assert_eq!(self.code, 0, "curl: {}", self.complaint);

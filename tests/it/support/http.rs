@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as the tests need it: a head, and a body by length, chunks or the end.
+//! HTTP/1.1 as far as the tests need it: a head, and a body delimited by length, chunks or EOF.
 
 use std::io::{self, BufRead, Read};
 
@@ -10,7 +10,7 @@ pub(crate) struct Head {
     fields: Vec<(String, String)>,
 }
 
-/// A response with its whole body.
+/// A response with its complete body.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) head: Head,
@@ -18,7 +18,7 @@ pub(crate) struct Response {
 }
 
 impl Head {
-    /// Reads a head; nothing where the stream ends before it begins.
+    /// Reads a head; `None` if the stream ends before it begins.
     pub(crate) fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
         let first = line(stream)?;
         if first.is_empty() {
@@ -35,7 +35,7 @@ impl Head {
         }
     }
 
-    /// A field by its name in lower case; of several, the first.
+    /// A field by its name in lower case; the first if there are several.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -61,7 +61,7 @@ impl Head {
 }
 
 impl Response {
-    /// Reads a response and all of its body.
+    /// Reads a response with its complete body.
     pub(crate) fn read(stream: &mut impl BufRead) -> io::Result<Self> {
         let head = Head::read(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut body = Vec::new();
@@ -79,7 +79,7 @@ impl Response {
     }
 }
 
-/// The body of a request: what the head says of it, and nothing past it.
+/// The body of a request, delimited as the head says.
 pub(crate) fn request_body<'a>(head: &Head, stream: &'a mut impl BufRead) -> Box<dyn Read + 'a> {
     if head.has("transfer-encoding", "chunked") {
         Box::new(Chunks::new(stream))
@@ -88,7 +88,7 @@ pub(crate) fn request_body<'a>(head: &Head, stream: &'a mut impl BufRead) -> Box
     }
 }
 
-/// The body in a chunked stream (RFC 9112 section 7.1). An end before the last chunk is an error.
+/// The body of a chunked stream (RFC 9112 section 7.1). An EOF before the last chunk is an error.
 struct Chunks<'a, R> {
     stream: &'a mut R,
     left: u64,
@@ -129,7 +129,7 @@ impl<R: BufRead> Read for Chunks<'_, R> {
     }
 }
 
-/// A line without its end; empty also at the end of the stream.
+/// A line without its line end; empty at EOF too.
 fn line(stream: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     stream.take(LONGEST_LINE).read_until(b'\n', &mut line)?;

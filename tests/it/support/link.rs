@@ -1,4 +1,4 @@
-//! A TCP link in user space, between the program and its SSH server, that can be bad.
+//! A user-space TCP link between the program and its SSH server, with injectable faults.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ use tokio::time::sleep_until;
 use line::{Lane, Stalls};
 
 #[path = "../../../benches/versus/line.rs"]
-#[expect(dead_code, reason = "the comparison uses more of it")]
+#[expect(dead_code, reason = "the benchmark uses more of it")]
 mod line;
 
 /// Forwards connections to a loopback port.
@@ -28,7 +28,7 @@ pub(crate) struct Link {
     runtime: Option<Runtime>,
 }
 
-/// Which way bytes go.
+/// The direction of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the program to the server.
@@ -37,21 +37,21 @@ pub(crate) enum Direction {
     Down,
 }
 
-/// What can happen to a byte.
+/// A fault that hits a byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// One bit of it is turned.
+    /// One bit of it is flipped.
     Flip,
-    /// Every connection is reset instead of carrying it.
+    /// All connections are reset instead of carrying it.
     Cut,
 }
 
-/// How long bytes are under way, and how many pass.
+/// The delay and the throughput of a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quality {
-    /// The time each byte takes, one way. It does not lower the throughput.
+    /// The one-way delay. It does not reduce the throughput.
     pub(crate) delay: Duration,
-    /// Bytes a second, each way, which all connections share; 0 for as many as there are.
+    /// Bytes per second in each direction, shared by all connections; 0 for unlimited.
     pub(crate) rate: u32,
 }
 
@@ -72,7 +72,7 @@ struct Road {
     plan: Mutex<Option<Plan>>,
 }
 
-/// Whether bytes are held back (the black hole) or pass.
+/// Whether bytes are held back (a black hole) or pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holding {
     Held,
@@ -92,12 +92,12 @@ impl Link {
         Self::with(port, Quality { delay: Duration::ZERO, rate: 0 })
     }
 
-    /// A link of some quality, the same each way.
+    /// A link of this quality in both directions.
     pub(crate) fn with(port: u16, quality: Quality) -> Self {
         Self::over(port, quality, quality)
     }
 
-    /// A link that is another one upwards than downwards.
+    /// A link with a different quality in each direction.
     pub(crate) fn over(port: u16, up: Quality, down: Quality) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -134,17 +134,17 @@ impl Link {
         self.port
     }
 
-    /// How many connections it has accepted.
+    /// The number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.road.connections.load(Ordering::SeqCst)
     }
 
-    /// Takes the connections that follow to another port.
+    /// Directs new connections to another port.
     pub(crate) fn lead_to(&self, port: u16) {
         self.road.to.store(port, Ordering::SeqCst);
     }
 
-    /// Changes how long the bytes that follow are under way.
+    /// Changes the delay of subsequent bytes.
     pub(crate) fn delay(&self, delay: Duration) {
         self.road.up.set_delay(delay);
         self.road.down.set_delay(delay);
@@ -160,12 +160,12 @@ impl Link {
         self.road.held.send_replace(Holding::Held);
     }
 
-    /// Carries bytes again, those held back first.
+    /// Carries bytes again, starting with those held back.
     pub(crate) fn release(&self) {
         self.road.held.send_replace(Holding::Passing);
     }
 
-    /// Plans one fault for the byte that follows `after` more bytes in a direction.
+    /// Plans one fault for the byte that follows `after` more bytes in this direction.
     pub(crate) fn plan(&self, direction: Direction, after: usize, fault: Fault) {
         *self.road.plan() = Some(Plan { direction, left: after, fault });
     }
@@ -191,7 +191,7 @@ impl Road {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the planned fault happen to `bytes`. What is to be carried is left in it; an error is a cut.
+    /// Applies the planned fault to `bytes`, which then contain what is to be carried; an error is a cut.
     fn harm(&self, direction: Direction, bytes: &mut [u8]) -> io::Result<()> {
         let mut slot = self.plan();
         let Some(plan) = slot.as_mut().filter(|plan| plan.direction == direction) else {
@@ -218,7 +218,7 @@ impl Road {
     /// Waits while bytes are held back.
     async fn passable(&self) {
         let mut held = self.held.subscribe();
-        // The sender lives as long as `self`.
+        // The sender lives as long as `self`, so this cannot fail.
         let _ = held.wait_for(|holding| *holding == Holding::Passing).await;
     }
 }
@@ -264,7 +264,7 @@ async fn connection(mut client: TcpStream, road: Arc<Road>) {
     }
 }
 
-/// Carries bytes one way: one half hands what it reads to the lane, the other writes what comes out of it.
+/// Carries bytes in one direction: one half passes what it reads to the lane, the other writes what comes out of it.
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -282,7 +282,7 @@ async fn carry(
             if count == 0 {
                 return io::Result::Ok(());
             }
-            // The black hole takes nothing in: whoever writes into it comes to a stop.
+            // The black hole accepts nothing, so writers block.
             road.passable().await;
             let bytes = &mut buffer[..count];
             road.harm(direction, bytes)?;
@@ -303,7 +303,7 @@ async fn carry(
     tokio::try_join!(reader, writer).map(drop)
 }
 
-/// Makes the close that follows a RST.
+/// Makes the close that follows send a RST.
 fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }

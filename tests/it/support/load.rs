@@ -1,4 +1,4 @@
-//! Many short requests at once, and what became of each.
+//! Many short concurrent requests, and their outcomes.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -8,45 +8,45 @@ use std::time::{Duration, Instant};
 
 use super::socks::{Answer, Protocol};
 
-/// Clients that ask for a target that echoes, say a word, hear it and leave, again and again.
+/// Clients that connect to an echo target, send a message, receive it and leave, repeatedly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load<'a> {
     pub(crate) proxy: SocketAddr,
     pub(crate) host: &'a str,
     pub(crate) port: u16,
-    /// How many there are at the same time, each in a thread of its own.
+    /// The number of concurrent clients, each in a thread of its own.
     pub(crate) clients: u32,
-    /// How many requests they all make in a second while none of them takes long.
+    /// The total rate in requests per second, as long as none is slow.
     pub(crate) rate: u32,
 }
 
-/// A request that was made.
+/// A completed request.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) begun: Instant,
-    /// When the proxy said that the tunnel stands; where it did not, when the request ended.
+    /// The time when the proxy confirmed the tunnel; for a failure, the time when the request ended.
     pub(crate) answered: Instant,
     pub(crate) ended: Instant,
     pub(crate) outcome: Outcome,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// All of it worked.
+    /// It succeeded.
     Served,
-    /// The tunnel stood, and was cut.
+    /// The tunnel was established, and cut later.
     Cut,
-    /// There was no tunnel.
+    /// No tunnel was established.
     Failed(String),
 }
 
-/// All that was made.
+/// All completed requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(Vec<Made>);
 
 impl Load<'_> {
-    /// Requests for as long as `work` takes. Those that are under way then are waited for.
+    /// Makes requests while `work` runs, and waits for those in progress at its end.
     pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> (T, Tally) {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -58,7 +58,7 @@ impl Load<'_> {
                     })
                 })
                 .collect();
-            // Also where `work` panics: the scope waits for the clients.
+            // This applies even if `work` panics: the scope waits for the clients.
             let stopping = SetOnDrop(&stop);
             let done = work();
             drop(stopping);
@@ -67,7 +67,7 @@ impl Load<'_> {
         })
     }
 
-    /// Requests for some time.
+    /// Makes requests for some time.
     pub(crate) fn lasting(&self, time: Duration) -> Tally {
         self.during(|| thread::sleep(time)).1
     }
@@ -81,7 +81,7 @@ impl Load<'_> {
             if stop.load(Ordering::SeqCst) {
                 return made;
             }
-            // Whoever was held up makes up for it, so that the rate is what was asked for.
+            // A client that was delayed catches up, so that the rate is as requested.
             next += interval;
             next += next.elapsed().saturating_sub(CATCH_UP);
             made.push(self.request());
@@ -105,12 +105,12 @@ impl Load<'_> {
 }
 
 impl Tally {
-    /// Each request, in no order.
+    /// All requests, in no particular order.
     pub(crate) fn made(&self) -> &[Made] {
         &self.0
     }
 
-    /// Fails where a request found no tunnel.
+    /// Fails if a request got no tunnel.
     #[track_caller]
     pub(crate) fn assert_none_failed(&self) {
         let failed: Vec<_> =
@@ -118,7 +118,7 @@ impl Tally {
         assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), self.0.len());
     }
 
-    /// Fails where anything went wrong with a request.
+    /// Fails if anything went wrong with a request.
     #[track_caller]
     pub(crate) fn assert_all_served(&self) {
         self.assert_none_failed();
@@ -126,13 +126,13 @@ impl Tally {
         assert!(cut == 0 && !self.0.is_empty(), "{cut} of {} were cut", self.0.len());
     }
 
-    /// The time within which a part of the requests were over: `0.99` of them, or `0.5`.
+    /// The time within which a fraction of the requests completed, such as `0.99` or `0.5`.
     pub(crate) fn percentile(&self, part: f64) -> Duration {
         percentile(self.0.iter().map(|made| made.ended - made.begun).collect(), part)
     }
 }
 
-/// The least of the times that a part of them do not exceed.
+/// The smallest time that a fraction of the times do not exceed.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -145,7 +145,7 @@ pub(crate) fn percentile(mut times: Vec<Duration>, part: f64) -> Duration {
     times.get(place.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Tells threads to come to an end, also when a test fails that would wait for them.
+/// Tells threads to stop, even if the test panics while they are waited for.
 pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -163,7 +163,7 @@ fn say_a_word(mut stream: std::net::TcpStream) -> io::Result<()> {
     if &heard == WORD && more == 0 { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// How far behind its time a client may be without letting requests go.
+/// The most that a client may fall behind before it drops requests.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 const WORD: &[u8; 64] = b"a request that fits into a packet, and an answer no longer than.";

@@ -1,4 +1,4 @@
-//! The keys of a test's SSH server and its one user, and the `ssh_config` that names them.
+//! The keys of a test's SSH server and its only user, and the `ssh_config` for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use super::command;
 
-/// A directory with a host key, a client key, and what `ssh` needs to log in with them.
+/// A directory with a host key, a client key, and the files that `ssh` needs to log in with them.
 #[derive(Debug)]
 pub(crate) struct Login {
     directory: TempDir,
 }
 
 impl Login {
-    /// Makes the keys.
+    /// Generates the keys.
     pub(crate) fn new() -> Self {
         let directory = TempDir::with_prefix("sockeye-ssh-").expect("a temporary directory");
         let login = Self { directory };
@@ -41,7 +41,7 @@ impl Login {
         self.path(CLIENT_KEY)
     }
 
-    /// Makes an Ed25519 key without a passphrase, in the place of an older one.
+    /// Generates an Ed25519 key without a passphrase, replacing an older one.
     pub(crate) fn make_key(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         let _ = fs::remove_file(&path);
@@ -61,7 +61,7 @@ impl Login {
         line.split(' ').nth(1).expect("a fingerprint").to_owned()
     }
 
-    /// Records the host key as that of `127.0.0.1:port`, and returns the path of the record.
+    /// Records the host key for `127.0.0.1:port`, and returns the path of the record.
     pub(crate) fn know_host(&self, port: u16, host_key: &Path) -> PathBuf {
         let public = fs::read_to_string(host_key.with_extension("pub")).expect("a public key");
         let path = self.path(&format!("known_hosts-{port}"));
@@ -70,10 +70,10 @@ impl Login {
     }
 
     /// Writes an `ssh_config` in which [`HOST`] is the server at `127.0.0.1:port` (the server's own
-    /// port, or that of a link to it). `extra` lines come first, and so win.
+    /// port, or that of a link to it). `extra` lines come first, and so take precedence.
     pub(crate) fn ssh_config(&self, port: u16, extra: &[&str]) -> PathBuf {
         let known_hosts = self.know_host(port, &self.host_key());
-        // Several cases of one login may run at the same time.
+        // Several cases of one login may run concurrently.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = self.path(&format!("ssh_config-{port}-{number}"));
         let extra = extra.join("\n    ");
@@ -91,17 +91,17 @@ impl Login {
     }
 }
 
-/// Who runs the tests: where that is not root, `sshd` lets nobody else in.
+/// The user who runs the tests: unless that is root, `sshd` admits nobody else.
 pub(crate) fn user() -> String {
     let id = command("id").arg("-un").output().expect("id");
     String::from_utf8(id.stdout).expect("a user name").trim().to_owned()
 }
 
-/// What the server is called in the `ssh_config`.
+/// The name of the server in the `ssh_config`.
 pub(crate) const HOST: &str = "testhost";
 
 const HOST_KEY: &str = "host";
 const CLIENT_KEY: &str = "client";
 
-/// Tells configurations of one login apart.
+/// A counter that keeps configurations of one login apart.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);

@@ -1,7 +1,7 @@
-//! What the end-to-end tests stand on: SSH servers, targets, faults, clients, the program itself.
+//! The tools of the end-to-end tests: SSH servers, targets, faults, clients, the program itself.
 //!
-//! Everything listens on loopback, in a directory of its own, and ends when it is dropped. A read
-//! that would hang for ever ends after [`wait::LONG`], so that a hang is a failure with a name.
+//! Everything listens on loopback, uses a directory of its own, and ends when dropped. A blocked
+//! read fails after [`wait::LONG`], so that a hang becomes a named failure.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -43,22 +43,22 @@ pub(crate) mod verdict;
 pub(crate) mod wait;
 pub(crate) mod web;
 
-/// `few` on an ordinary run, `all` where `SOCKEYE_FULL=1` asks for the full count.
+/// `few` on an ordinary run, `all` if `SOCKEYE_FULL=1` asks for the full count.
 pub(crate) fn scaled<T>(few: T, all: T) -> T {
     if std::env::var_os("SOCKEYE_FULL").is_some_and(|v| v == "1") { all } else { few }
 }
 
-/// A command that inherits nothing from the one who runs the tests: no proxy variables, no agent,
-/// no language.
+/// A command that inherits nothing from the environment of the tests: no proxy variables, no agent,
+/// no locale.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", SYSTEM_PATH).env("HOME", "/nonexistent");
     command
 }
 
-/// Writes a program that can be started at once. Another process writes it: where this one did, a child
-/// that a test beside us forks at that moment would keep the file open, and a file that is open for
-/// writing does not start (ETXTBSY).
+/// Writes a program that can be started at once. Another process writes the file: a child forked by a
+/// concurrent test would inherit an open descriptor, and a file that is open for writing cannot be
+/// executed (ETXTBSY).
 pub(crate) fn write_program(path: &Path, text: &str) {
     let mut install = command("install");
     install.args(["-m", "700", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
@@ -69,8 +69,8 @@ pub(crate) fn write_program(path: &Path, text: &str) {
     assert!(install.wait().expect("a child").success(), "{}", path.display());
 }
 
-/// A loopback port on which nobody listens. It lies below the kernel's own choices, and no other test
-/// gets it before this process ends, in whichever process it runs.
+/// A loopback port on which nothing listens. It is below the kernel's ephemeral range, and reserved
+/// for this test until this process ends, even against tests in other processes.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
@@ -80,7 +80,7 @@ pub(crate) fn free_port() -> u16 {
     let claim = |step: u32| {
         let step = start.wrapping_add(step) % PORTS;
         let port = FIRST_PORT + u16::try_from(step).expect("fewer than 65536 ports");
-        // The lock goes with the process, however it ends.
+        // The lock is released when the process ends, in whatever way.
         let file = File::create(claims.join(port.to_string())).expect("a file");
         file.try_lock().ok()?;
         // A listener of our own would be inherited by a child that a test beside us forks at that moment.
@@ -92,16 +92,16 @@ pub(crate) fn free_port() -> u16 {
     (0..PORTS).find_map(|_| claim(NEXT.fetch_add(1, Ordering::Relaxed))).expect("a free port")
 }
 
-/// Gives up a port that a test holds. It is free when nobody listens there any more: a child that a test
-/// beside us forks at that moment keeps the listener open until it starts its program.
+/// Releases a port that a test holds, and waits until nothing listens there: a child forked by a
+/// concurrent test keeps the listener open until its exec.
 pub(crate) fn give_up(held: TcpListener) {
     let at = held.local_addr().expect("an address");
     drop(held);
     wait::until("the port is given up", || TcpStream::connect(at).is_err());
 }
 
-/// A loopback port that refuses connections, since it is taken by a socket that does not listen, as long
-/// as this process runs.
+/// A loopback port that refuses connections for as long as this process runs, because it is bound to a
+/// socket that does not listen.
 pub(crate) fn closed_port() -> u16 {
     static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -132,6 +132,6 @@ fn a_free_port_is_free_at_once() {
 
 /// Where Debian keeps its tools, `sshd` among them.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-/// Linux hands out ports from 32768 on (`ip_local_port_range`).
+/// Linux assigns ephemeral ports from 32768 on (`ip_local_port_range`).
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u32 = 12_000;

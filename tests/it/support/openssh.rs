@@ -1,4 +1,4 @@
-//! `ssh -D`, the program to be held against.
+//! `ssh -D`, for comparisons.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -21,7 +21,7 @@ impl OpenSsh {
         Self::with(ssh_config, &["-D", &address.to_string()], address)
     }
 
-    /// As [`OpenSsh::start`], with another forward, which listens at `address`.
+    /// Like [`OpenSsh::start`], with another forward, which listens at `address`.
     pub(crate) fn with(ssh_config: &Path, arguments: &[&str], address: SocketAddr) -> Self {
         let child = command("ssh")
             .arg("-F")
@@ -37,7 +37,7 @@ impl OpenSsh {
         ssh
     }
 
-    /// Where it listens for SOCKS.
+    /// The address of its SOCKS port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,4 +1,4 @@
-//! A person who answers what is asked, by way of `SSH_ASKPASS`, and an agent with their keys.
+//! A person who answers questions through `SSH_ASKPASS`, and an agent with the person's keys.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use super::{command, wait, write_program};
 
-/// A person with answers in their order, who cancels when there are no more.
+/// A person with a sequence of answers, who cancels when none are left.
 #[derive(Debug)]
 pub(crate) struct Person {
     directory: TempDir,
 }
 
 impl Person {
-    /// One with these answers.
+    /// A person with these answers.
     pub(crate) fn with(answers: &[&str]) -> Self {
         let directory = TempDir::with_prefix("sockeye-person-").expect("a directory");
         let person = Self { directory };
@@ -27,18 +27,18 @@ impl Person {
         person
     }
 
-    /// Has a program ask this person and nobody else.
+    /// Makes a program ask this person and nobody else.
     pub(crate) fn answers(&self, program: &mut Command) {
         program.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
     }
 
-    /// What was asked so far.
+    /// The questions so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = fs::read_to_string(self.path("asked")).expect("the questions");
         asked.split_terminator('\u{1}').map(str::to_owned).collect()
     }
 
-    /// The command lines and environments of the programs that asked, and of those that ran them.
+    /// The command lines and environments of the programs that asked, and of their parents.
     pub(crate) fn processes(&self) -> Vec<u8> {
         fs::read(self.path("processes")).unwrap_or_default()
     }
@@ -48,7 +48,7 @@ impl Person {
     }
 }
 
-/// A real `ssh-agent`. Dropping it ends it.
+/// A real `ssh-agent`. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Agent {
     child: Child,
@@ -56,12 +56,12 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// One with nothing in it.
+    /// Starts an empty agent.
     pub(crate) fn start() -> Self {
         Self::spawn(command("ssh-agent"))
     }
 
-    /// One that asks this person where it has to ask.
+    /// Starts an agent that asks this person for confirmations.
     pub(crate) fn of(person: &Person) -> Self {
         let mut agent = command("ssh-agent");
         person.answers(&mut agent);
@@ -78,7 +78,7 @@ impl Agent {
         agent
     }
 
-    /// Adds a key, with further arguments of `ssh-add`.
+    /// Adds a key, passing additional arguments to `ssh-add`.
     pub(crate) fn add(&self, key: &Path, arguments: &[&str]) {
         let mut add = command("ssh-add");
         add.env("SSH_AUTH_SOCK", self.socket()).arg("-q").args(arguments).arg(key);
@@ -103,7 +103,7 @@ impl Drop for Agent {
     }
 }
 
-/// Takes the first answer off the list. What is secret reaches no argument of a program here.
+/// Removes the first answer from the list. No secret appears in an argument of a program here.
 const ASKPASS: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 cat /proc/$$/cmdline /proc/$$/environ /proc/$PPID/cmdline /proc/$PPID/environ >> processes

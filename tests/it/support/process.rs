@@ -1,4 +1,4 @@
-//! What `/proc` tells about a process, and signals to it.
+//! Facts about processes from `/proc`, and signals to them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal};
 
-/// The processes below `parent`: its children, and theirs.
+/// All descendants of `parent`.
 pub(crate) fn descendants(parent: u32) -> Vec<u32> {
     let all: Vec<(u32, u32)> =
         all().filter_map(|pid| Some((pid, stat(pid, STAT_PPID)?.try_into().ok()?))).collect();
@@ -20,7 +20,7 @@ pub(crate) fn descendants(parent: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// The processes that have `argument` on their command line.
+/// The processes with `argument` on their command line.
 pub(crate) fn with_argument(argument: &Path) -> Vec<u32> {
     let argument = argument.as_os_str().as_encoded_bytes();
     all()
@@ -31,7 +31,7 @@ pub(crate) fn with_argument(argument: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Whether the process runs: neither gone nor a zombie.
+/// Whether the process is running, and not a zombie.
 pub(crate) fn is_running(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
@@ -62,7 +62,7 @@ pub(crate) fn listening(pid: u32) -> BTreeSet<u16> {
     tables.lines().filter_map(port).collect()
 }
 
-/// What a process has open: paths of files, `socket:[INODE]`, `anon_inode:KIND`.
+/// The open files of a process: paths, `socket:[INODE]`, `anon_inode:KIND`.
 pub(crate) fn open_files(pid: u32) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -79,12 +79,12 @@ pub(crate) fn threads(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
-/// The memory of a process that is in use (`VmRSS`), in KiB.
+/// The resident memory of a process (`VmRSS`), in KiB.
 pub(crate) fn rss_kib(pid: u32) -> u64 {
     memory_kib(pid, "VmRSS:")
 }
 
-/// The most memory that a process has ever had in use (`VmHWM`), in KiB.
+/// The peak resident memory of a process (`VmHWM`), in KiB.
 pub(crate) fn peak_kib(pid: u32) -> u64 {
     memory_kib(pid, "VmHWM:")
 }
@@ -95,7 +95,7 @@ fn memory_kib(pid: u32, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
 }
 
-/// The bytes in files that a process has open and that have no name any more.
+/// The total size of open files of a process that have been unlinked.
 pub(crate) fn nameless_bytes(pid: u32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| {
         entries
@@ -109,12 +109,12 @@ pub(crate) fn nameless_bytes(pid: u32) -> u64 {
     })
 }
 
-/// The processor time that a process has used, in clock ticks (100 a second on Linux).
+/// The processor time of a process, in clock ticks (100 per second on Linux).
 pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     stat(pid, STAT_UTIME).unwrap_or(0) + stat(pid, STAT_STIME).unwrap_or(0)
 }
 
-/// Sends a signal; a process that is gone already is no fault.
+/// Sends a signal; a process that has already gone is not an error.
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     let _ = rustix::process::kill_process(pid, signal);
@@ -127,8 +127,8 @@ fn all() -> impl Iterator<Item = u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// A numeric field of `/proc/PID/stat`, counted as in proc(5) from 1. The second field is the name
-/// in parentheses and may hold anything, so counting starts behind it.
+/// A numeric field of `/proc/PID/stat`, counted from 1 as in proc(5). The second field is the name
+/// in parentheses and may contain anything, so counting starts after it.
 fn stat(pid: u32, field: usize) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split(' ').nth(field - 3)?.parse().ok()

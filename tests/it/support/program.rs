@@ -18,25 +18,25 @@ use super::{command, process, wait};
 pub(crate) struct Sockeye {
     child: Child,
     log: Arc<Mutex<String>>,
-    /// Reads the log, to its end.
+    /// The thread that reads the log until EOF.
     reader: JoinHandle<()>,
-    /// An empty home directory: nothing of the user's own gets in.
+    /// An empty home directory, to keep the user's own files out.
     _home: TempDir,
 }
 
 impl Sockeye {
-    /// Starts with a listener on a port of the kernel's choice, and waits for the first session.
+    /// Starts with a listener on a port that the kernel chooses, and waits for the first session.
     pub(crate) fn start(ssh_config: &Path) -> Self {
         Self::with(ssh_config, &[])
     }
 
-    /// As [`Sockeye::start`], with a pool of one session, for what is done to the link and for what
-    /// is counted on the server.
+    /// Like [`Sockeye::start`], with a pool of one session, for tests with a faulty link and tests
+    /// that count on the server.
     pub(crate) fn single(ssh_config: &Path) -> Self {
         Self::with(ssh_config, &["--sessions", "1"])
     }
 
-    /// As [`Sockeye::start`], with further arguments.
+    /// Like [`Sockeye::start`], with additional arguments.
     pub(crate) fn with(ssh_config: &Path, arguments: &[&str]) -> Self {
         let mut command = program();
         command.arg("-F").arg(ssh_config).args(["-D", "127.0.0.1:0"]).args(arguments).arg(HOST);
@@ -45,12 +45,12 @@ impl Sockeye {
         sockeye
     }
 
-    /// Starts a command and reads what it says. Waits for nothing.
+    /// Starts a command and reads its log, without waiting for anything.
     pub(crate) fn spawn(mut command: Command) -> Self {
         Self::spawn_as_is(&mut command)
     }
 
-    /// As [`Sockeye::spawn`], of a command that stays the caller's.
+    /// Like [`Sockeye::spawn`], for a command that remains the caller's.
     pub(crate) fn spawn_as_is(command: &mut Command) -> Self {
         let home = TempDir::with_prefix("sockeye-home-").expect("a temporary directory");
         let mut child = command
@@ -76,7 +76,7 @@ impl Sockeye {
         Self { child, log, reader, _home: home }
     }
 
-    /// The first TCP listener.
+    /// The address of the first TCP listener.
     pub(crate) fn address(&self) -> SocketAddr {
         wait::until_some("a listener is named", || {
             self.log().lines().find_map(|line| {
@@ -86,15 +86,15 @@ impl Sockeye {
         })
     }
 
-    /// What it wrote to standard error so far.
+    /// Its log (standard error) so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has said `text`.
+    /// Waits until the log contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         wait::until_some(&format!("the program says {text:?}"), || {
-            // Its last words are read by then.
+            // The log is complete by then.
             let ended = !process::is_running(self.pid()) && self.reader.is_finished();
             let log = self.log();
             assert!(!ended || log.contains(text), "the program ended, saying:\n{log}");
@@ -113,12 +113,12 @@ impl Sockeye {
         self.child.id()
     }
 
-    /// Asks it to stop, as `kill` does.
+    /// Sends it SIGTERM.
     pub(crate) fn terminate(&self) {
         process::signal(self.pid(), Signal::TERM);
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let status = wait::until_some("the program ends", || child.try_wait().expect("a child"));
@@ -137,19 +137,19 @@ impl Drop for Sockeye {
     }
 }
 
-/// The program with no arguments yet. `SOCKEYE_BIN` names another one to put in its place.
+/// The program without arguments. `SOCKEYE_BIN` substitutes another one.
 pub(crate) fn program() -> Command {
     command(&path())
 }
 
-/// As [`program`], with no more than `limit` descriptors.
+/// Like [`program`], with a hard limit on descriptors.
 pub(crate) fn program_with_descriptors(limit: u32) -> Command {
     let mut command = command("bash");
     command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), &path()]);
     command
 }
 
-/// As [`program`], with so few descriptors that it may have more of if it asks.
+/// Like [`program`], with a soft limit on descriptors, which it may raise.
 pub(crate) fn program_with_few_descriptors(limit: u32) -> Command {
     let mut command = command("bash");
     command.args(["-c", &format!("ulimit -S -n {limit}; exec \"$0\" \"$@\""), &path()]);

@@ -1,4 +1,4 @@
-//! An SSH server that asks as a one-time password does: several questions, in two rounds.
+//! An SSH server that asks several questions in two rounds, as with one-time passwords.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use super::login::{HOST, Login};
 
-/// The server. Dropping it ends it.
+/// The server. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Questions {
     login: Login,
@@ -20,7 +20,7 @@ pub(crate) struct Questions {
     runtime: Option<Runtime>,
 }
 
-/// What it wants to hear: two answers at first, and then a third.
+/// The expected answers: two in the first round, and one in the second.
 pub(crate) const ANSWERS: [&str; 3] = ["otp-user-5518", "otp-pin-90210", "otp-code-774411"];
 
 struct Asking {
@@ -54,7 +54,7 @@ impl Questions {
         Self { login, port, runtime: Some(runtime) }
     }
 
-    /// An `ssh_config` that leads to it.
+    /// An `ssh_config` for the server.
     pub(crate) fn ssh_config(&self) -> PathBuf {
         let known = self.login.know_host(self.port, &self.login.host_key());
         let config = format!(

@@ -1,4 +1,4 @@
-//! A name server of the test's own, and the files that make a program ask it and nobody else.
+//! A name server of the test's own, and the files that make a program use only that.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{command, skip};
 
-/// A name server on a loopback address. It knows [`SLOW`], fails for [`BROKEN`], and no other name
+/// A name server on a loopback address. It knows [`SLOW`] and fails for [`BROKEN`]; no other name
 /// exists.
 #[derive(Debug)]
 pub(crate) struct Resolver {
@@ -23,16 +23,16 @@ pub(crate) struct Resolver {
     stopping: Arc<AtomicBool>,
 }
 
-/// The name of 127.0.0.1 that takes [`SLOWNESS`] to look up.
+/// A name of 127.0.0.1 that takes [`SLOWNESS`] to resolve.
 pub(crate) const SLOW: &str = "slow.test";
-/// The name that it cannot look up.
+/// A name whose look-up fails.
 pub(crate) const BROKEN: &str = "broken.test";
-/// How long the slow one takes.
+/// The time that the slow look-up takes.
 pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
 
 impl Resolver {
-    /// Starts it. Nothing where it cannot be had, with a line that says so: a port below 1024 and a
-    /// mount namespace are for root.
+    /// Starts it. Returns `None`, with a notice, if that is impossible: only root may use a port
+    /// below 1024 and create a mount namespace.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
         if !skip::unless_root("a name server of the test's own takes root") {
@@ -40,7 +40,7 @@ impl Resolver {
         }
         let socket = socket();
         let directory = TempDir::with_prefix("sockeye-names-").expect("a temporary directory");
-        // glibc asks on the port 53 whatever is said here, hence an address of our own.
+        // glibc always uses port 53, hence a separate address.
         let address = socket.local_addr().expect("an address").ip();
         let resolv = format!("nameserver {address}\noptions timeout:20 attempts:1\n");
         fs::write(directory.path().join(RESOLV), resolv).expect("resolv.conf");
@@ -56,8 +56,8 @@ impl Resolver {
         Some(resolver)
     }
 
-    /// A command that runs `program` where names are looked up here, in a mount namespace of its
-    /// own. Its process is the program's.
+    /// A command that runs `program` with this name server, in a mount namespace of its own. The
+    /// process is that of the program.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = command("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", IN_NAMESPACE, "sh"]);
@@ -66,7 +66,7 @@ impl Resolver {
         command
     }
 
-    /// The names that were asked for.
+    /// The names that were looked up.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -78,7 +78,7 @@ impl Drop for Resolver {
     }
 }
 
-/// The port for names on an address that nobody uses.
+/// Binds port 53 on an unused address.
 fn socket() -> UdpSocket {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(101);
@@ -93,7 +93,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Waits a moment for a question, and sees to its answer.
+/// Waits a moment for a query, and arranges its answer.
 fn serve(socket: &UdpSocket, asked: &Mutex<Vec<String>>) {
     let mut packet = [0; 512];
     let Ok((count, from)) = socket.recv_from(&mut packet) else { return };
@@ -113,7 +113,7 @@ fn later(socket: &UdpSocket, answer: &[u8], to: SocketAddr) -> io::Result<usize>
     socket.send_to(answer, to)
 }
 
-/// The name and the type that a packet asks for, and where its question ends (RFC 1035 section 4.1).
+/// The name and the type in a query, and the end of its question section (RFC 1035 section 4.1).
 fn question(packet: &[u8]) -> Option<(String, u16, usize)> {
     let mut labels = Vec::new();
     let mut at = HEADER;
@@ -130,7 +130,7 @@ fn question(packet: &[u8]) -> Option<(String, u16, usize)> {
     (packet.len() >= at + 4).then(|| (labels.join("."), kind, at + 4))
 }
 
-/// The answer to `question`, which is a packet cut off after its question.
+/// The answer to a query, given the packet up to the end of its question section.
 fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
     let known = name == SLOW;
     let addresses = u8::from(known && kind == TYPE_A);
@@ -144,7 +144,7 @@ fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
     answer[2..4].copy_from_slice(&[0x81, 0x80 | code]);
     answer[4..HEADER].copy_from_slice(&[0, 1, 0, addresses, 0, 0, 0, 0]);
     if addresses > 0 {
-        // The name in the question, type A, class IN, 60 seconds, four bytes.
+        // A pointer to the name in the question, type A, class IN, TTL 60 seconds, four bytes of address.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
     }
     answer
@@ -152,13 +152,13 @@ fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
 
 const HEADER: usize = 12;
 const TYPE_A: u16 = 1;
-// The codes of RFC 1035 section 4.1.1.
+// Response codes (RFC 1035 section 4.1.1).
 const NO_ERROR: u8 = 0;
 const SERVER_FAILURE: u8 = 2;
 const NO_SUCH_NAME: u8 = 3;
 const RESOLV: &str = "resolv.conf";
 const NSSWITCH: &str = "nsswitch.conf";
-/// A name service cache, where one runs, knows nothing of the namespace: it is covered up.
+/// A running name service cache knows nothing of the namespace, so its socket is hidden.
 const IN_NAMESPACE: &str = r#"set -e
 mount --bind "$1" /etc/resolv.conf
 mount --bind "$2" /etc/nsswitch.conf

@@ -1,27 +1,27 @@
-//! TCP servers that are no SSH servers, or stop being one.
+//! TCP servers that do not speak SSH, or stop speaking it.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::target::Target;
 
-/// How the server misbehaves.
+/// The kind of misbehaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rude {
-    /// Sends lines before its version, without end (RFC 4253 section 4.2 allows some).
+    /// Sends endless lines before its version (RFC 4253 section 4.2 allows some).
     EndlessBanner,
-    /// Says nothing at all.
+    /// Sends nothing at all.
     Silent,
-    /// Says its version, and nothing more.
+    /// Sends its version, and nothing more.
     SilentAfterVersion,
-    /// Says its version and offers its algorithms, and nothing more.
+    /// Sends its version and its algorithms, and nothing more.
     SilentAfterOffer,
-    /// Hangs up at once.
+    /// Closes the connection at once.
     HangsUp,
 }
 
 impl Rude {
-    /// Each of them.
+    /// All kinds.
     pub(crate) const ALL: [Self; 5] = [
         Self::EndlessBanner,
         Self::Silent,
@@ -49,14 +49,14 @@ impl Rude {
             }
             Self::HangsUp => return Ok(()),
         }
-        // Reads, so that the client's own words do not fill the sockets, until the client leaves.
+        // Reads until the client leaves, so that the client's data does not fill the sockets.
         let mut buffer = [0; 4096];
         while stream.read(&mut buffer)? > 0 {}
         Ok(())
     }
 }
 
-/// A server that says this to everybody, and then listens until the client leaves.
+/// A server that sends these words to every client, and then reads until the client leaves.
 pub(crate) fn says(words: Vec<u8>) -> Target {
     Target::start(move |mut stream| {
         stream.write_all(&words)?;
@@ -65,7 +65,7 @@ pub(crate) fn says(words: Vec<u8>) -> Target {
     })
 }
 
-/// A version and a wish to disconnect (RFC 4253 section 11.1), before there are keys.
+/// A version and a disconnect message (RFC 4253 section 11.1), before the key exchange.
 pub(crate) fn disconnect(text: &[u8]) -> Vec<u8> {
     let mut payload = vec![1];
     payload.extend(length(11));
@@ -76,7 +76,7 @@ pub(crate) fn disconnect(text: &[u8]) -> Vec<u8> {
     [VERSION, &packet(&payload)].concat()
 }
 
-/// A packet with a KEXINIT (RFC 4253 section 7.1) that any client can agree to.
+/// A packet with a KEXINIT (RFC 4253 section 7.1) that every client can agree to.
 fn offer() -> Vec<u8> {
     let mut payload = vec![20];
     payload.extend([7; 16]);
@@ -92,9 +92,9 @@ fn offer() -> Vec<u8> {
     packet(&payload)
 }
 
-/// A packet as it is before there are keys (RFC 4253 section 6).
+/// A packet before the key exchange (RFC 4253 section 6).
 fn packet(payload: &[u8]) -> Vec<u8> {
-    // The packet is a multiple of eight bytes long, four or more of them padding.
+    // The length is a multiple of eight, with at least four bytes of padding.
     let padding = 4 + (8 - (4 + 1 + payload.len() + 4) % 8) % 8;
     let mut packet = Vec::new();
     packet.extend(length(1 + payload.len() + padding));

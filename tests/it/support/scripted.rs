@@ -1,4 +1,4 @@
-//! An SSH server that does what the real one cannot be made to do.
+//! A scriptable SSH server, for behaviour that a real one cannot be made to show.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ mod channels;
 
 pub(crate) use channels::{HERE, NEXT_PORT, NO_PORT};
 
-/// The server. It lets the user's key in and does the same with every channel, but for those to the
-/// port [`ECHO`].
+/// The server. It accepts the user's key and treats all channels alike, except those to the port
+/// [`ECHO`].
 #[derive(Debug)]
 pub(crate) struct Scripted {
     login: Login,
@@ -28,81 +28,81 @@ pub(crate) struct Scripted {
     runtime: Option<Runtime>,
 }
 
-/// The port to which each channel is an echo (RFC 862), whatever the script.
+/// The port for which each channel is an echo (RFC 862), whatever the script.
 pub(crate) const ECHO: u16 = 7;
 
-/// The password that lets the user in, besides the key.
+/// The user's password, accepted besides the key.
 pub(crate) const PASSWORD: &str = "open sesame";
 
-/// What it does with a request for a channel.
+/// What the server does with a channel request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Script {
     /// Refuses, with a code and a text (RFC 4254 section 5.1).
     Refuse(u32, &'static str),
     /// Never answers.
     Ignore,
-    /// Confirms after a while, and sends back what it gets.
+    /// Confirms after a delay, and sends back what it receives.
     EchoAfter(Duration),
-    /// Confirms, and closes without a word.
+    /// Confirms, and closes without sending anything.
     Close,
     /// Sends this many bytes of [`Content`], and closes without an EOF.
     SendAndClose(u64),
     /// Sends this many bytes and an EOF, and keeps the channel until the client closes it.
     SendAndEof(u64),
-    /// Waits for the client's first word, and sends this many bytes, sixteen in a packet, and an EOF.
+    /// Waits for the client's first data, then sends this many bytes, sixteen per packet, and an EOF.
     SendTiny(u64),
-    /// Waits for the client's first word, sends this many bytes, and disconnects the session with a
+    /// Waits for the client's first data, sends this many bytes, and disconnects the session with a
     /// text (RFC 4253 section 11.1).
     SendAndDisconnect(u64, &'static str),
 }
 
-/// What a scripted server has seen so far.
+/// The events at a scripted server so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
-    /// Sessions that logged in.
+    /// The number of logins.
     pub(crate) sessions: usize,
-    /// The destinations asked for, as they came.
+    /// The requested destinations, in order.
     pub(crate) asked: Vec<(String, u32)>,
-    /// Channels that are over: closed by the client, or by the script.
+    /// The number of channels closed by the client or by the script.
     pub(crate) ended: usize,
-    /// Channels that the server opened unasked and the client accepted.
+    /// Channels that the server opened unasked, and that the client accepted.
     pub(crate) accepted: Vec<&'static str>,
-    /// Those that the client refused.
+    /// Such channels that the client refused.
     pub(crate) refused: Vec<&'static str>,
-    /// Where it was asked to listen.
+    /// The places at which it was asked to listen.
     pub(crate) listens: Vec<(String, u32)>,
-    /// Where it was asked to listen no more.
+    /// The places at which it was asked to stop listening.
     pub(crate) cancelled: Vec<(String, u32)>,
 }
 
-/// Whether the server opens channels that nobody asked for.
+/// Whether the server opens channels unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manners {
     Good,
     Intruding,
-    /// Without an end.
+    /// Without end.
     Flooding,
     Forwarding,
 }
 
 impl Scripted {
-    /// Starts it.
+    /// Starts the server.
     pub(crate) fn start(script: Script) -> Self {
         Self::with(script, Manners::Good)
     }
 
-    /// Starts it; after the login it opens a channel of each kind by itself.
+    /// Starts a server that after the login opens a channel of each kind unasked.
     pub(crate) fn intruding(script: Script) -> Self {
         Self::with(script, Manners::Intruding)
     }
 
-    /// Starts it; it says that it listens wherever it is asked to, and opens channels for that place
-    /// and for others.
+    /// Starts a server that claims to listen wherever it is asked to, and opens channels for that
+    /// place and for others.
     pub(crate) fn forwarding(script: Script) -> Self {
         Self::with(script, Manners::Forwarding)
     }
 
-    /// Starts it; after the login it opens channels by itself for as long as the session lasts.
+    /// Starts a server that after the login opens channels unasked for as long as the session lasts.
     pub(crate) fn flooding(script: Script) -> Self {
         Self::with(script, Manners::Flooding)
     }
@@ -137,7 +137,7 @@ impl Scripted {
         Self { login, port, seen, runtime: Some(runtime) }
     }
 
-    /// An `ssh_config` that leads to it.
+    /// An `ssh_config` for the server.
     pub(crate) fn ssh_config(&self) -> PathBuf {
         self.login.ssh_config(self.port, &[])
     }
@@ -147,12 +147,12 @@ impl Scripted {
         self.port
     }
 
-    /// An `ssh_config` that leads to it by way of a link's port.
+    /// An `ssh_config` for the server, through the port of a link.
     pub(crate) fn ssh_config_through(&self, port: u16) -> PathBuf {
         self.login.ssh_config(port, &[])
     }
 
-    /// What it has seen so far.
+    /// The events so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -170,7 +170,7 @@ struct Connection {
     script: Script,
     manners: Manners,
     seen: Arc<Mutex<Seen>>,
-    /// Dropping one of these would answer it.
+    /// Kept because dropping a handle answers it.
     unanswered: Vec<ChannelOpenHandle>,
 }
 

@@ -1,4 +1,4 @@
-//! An agent with a security key in it, which is made of software.
+//! An agent with a security key implemented in software.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -15,28 +15,28 @@ use russh::keys::{Algorithm, EcdsaCurve, PrivateKey, PublicKey, PublicKeyBase64 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// The agent. Its thread waits for the next connection until the tests are over.
+/// The agent. Its thread waits for connections until the tests are over.
 #[derive(Debug)]
 pub(crate) struct SecurityKey {
     directory: TempDir,
     key: Arc<Key>,
 }
 
-/// The two types that OpenSSH knows.
+/// The two types that OpenSSH supports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Ed25519,
     Ecdsa,
 }
 
-/// What the one who holds the key does when a signature is asked for.
+/// The reaction of the key's owner to a request for a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// Touches it.
+    /// The owner touches the key.
     Touches,
-    /// Has one that signs without a touch, and says so.
+    /// The key signs without a touch, and says so.
     NeedNotTouch,
-    /// Does not, and so the agent refuses.
+    /// The owner does not touch it, so the agent refuses.
     IsAway,
 }
 
@@ -45,12 +45,12 @@ struct Key {
     secret: PrivateKey,
     public: PublicKey,
     holder: Holder,
-    /// How often it signed, which each signature tells.
+    /// The number of signatures, which is part of each signature.
     counter: AtomicU32,
 }
 
 impl SecurityKey {
-    /// One with a fresh key.
+    /// Starts an agent with a new key.
     pub(crate) fn start(kind: Kind, holder: Holder) -> Self {
         let directory = TempDir::with_prefix("sockeye-sk-").expect("a directory");
         let key = Arc::new(Key::new(kind, holder));
@@ -65,7 +65,7 @@ impl SecurityKey {
         agent
     }
 
-    /// Writes the public half beside where a private one would be, and returns that place.
+    /// Writes the public key next to where the private key would be, and returns the path of the latter.
     pub(crate) fn publish(&self, path: &Path) -> PathBuf {
         let line = self.key.public.to_openssh().expect("a key") + "\n";
         fs::write(path.with_extension("pub"), line).expect("written");
@@ -77,7 +77,7 @@ impl SecurityKey {
         format!("IdentityAgent {}", self.socket().display())
     }
 
-    /// How often it signed.
+    /// The number of signatures so far.
     pub(crate) fn signatures(&self) -> u32 {
         self.key.counter.load(Ordering::Relaxed)
     }
@@ -129,7 +129,7 @@ impl Key {
         answer
     }
 
-    /// A signature of OpenSSH's PROTOCOL.u2f: over the hash of the application, the flags, the
+    /// A signature as in OpenSSH's PROTOCOL.u2f: over the hash of the application, the flags, the
     /// counter and the hash of the message.
     fn sign(&self, mut request: &[u8]) -> io::Result<Vec<u8>> {
         let key = read_string(&mut request)?;
@@ -165,10 +165,10 @@ fn push_string(to: &mut Vec<u8>, text: &[u8]) {
     to.extend(text);
 }
 
-/// What OpenSSH's keys are for, unless told otherwise.
+/// The default application of OpenSSH's keys.
 const APPLICATION: &str = "ssh:";
 const COMMENT: &str = "a token";
-/// The bit of the flags that tells of a touch.
+/// The flag that reports a touch.
 const TOUCHED: u8 = 1;
 
 // The agent's messages (draft-ietf-sshm-ssh-agent).

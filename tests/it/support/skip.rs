@@ -1,4 +1,4 @@
-//! Tests that a machine cannot run, told by name.
+//! Tests that this machine cannot run are skipped, and named.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -6,8 +6,8 @@ use std::net::ToSocketAddrs as _;
 use std::panic::Location;
 use std::thread;
 
-/// Whether this process is root. Where it is not, the test that asks counts as skipped: it is named on
-/// standard error and in the file of `SOCKEYE_SKIPPED`, and fails where `CI=true`.
+/// Whether this process is root. If not, the calling test counts as skipped: it is named on standard
+/// error and in the file of `SOCKEYE_SKIPPED`, and fails if `CI=true`.
 #[track_caller]
 pub(crate) fn unless_root(why: &str) -> bool {
     let is_root = rustix::process::getuid().is_root();
@@ -17,8 +17,7 @@ pub(crate) fn unless_root(why: &str) -> bool {
     is_root
 }
 
-/// Whether there is such a program. Where there is not, the test counts as skipped, as with
-/// [`unless_root`].
+/// Whether this program exists. If not, the test counts as skipped, as in [`unless_root`].
 #[track_caller]
 pub(crate) fn unless_found(program: &str) -> bool {
     let found = super::command("sh").args(["-c", "command -v \"$0\" >/dev/null", program]).status();
@@ -29,7 +28,7 @@ pub(crate) fn unless_found(program: &str) -> bool {
     is_found
 }
 
-/// The name of this machine, which has an address. Where it has none, the test counts as skipped, as with
+/// The name of this machine, if it has an address. If not, the test counts as skipped, as in
 /// [`unless_root`].
 #[track_caller]
 pub(crate) fn unless_named() -> Option<String> {
@@ -41,7 +40,7 @@ pub(crate) fn unless_named() -> Option<String> {
     is_found.then_some(name)
 }
 
-/// What `tests/run.sh` has made and names in a variable. Where it has not, the test counts as skipped.
+/// The path in a variable that `tests/run.sh` sets. If it does not exist, the test counts as skipped.
 #[track_caller]
 pub(crate) fn unless_made(variable: &str) -> Option<std::path::PathBuf> {
     let made = std::env::var_os(variable).map(std::path::PathBuf::from);
@@ -54,12 +53,12 @@ pub(crate) fn unless_made(variable: &str) -> Option<std::path::PathBuf> {
 
 fn skip(why: &str, place: &Location<'_>) {
     let thread = thread::current();
-    // A runner with a process for each test tells its name this way.
+    // A runner with one process per test passes the name in this variable.
     let told = std::env::var("NEXTEST_TEST_NAME").ok();
     let test = told.as_deref().or(thread.name()).unwrap_or("a test");
     let line = format!("SKIPPED: {test} ({}:{}): {why}\n", place.file(), place.line());
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "not in CI: {line}");
-    // Not by a macro, whose output the runner keeps to itself while a test passes.
+    // Written directly, because the runner captures the output of macros while a test passes.
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(list) = std::env::var_os("SOCKEYE_SKIPPED") {
         let list = File::options().append(true).create(true).open(list);

@@ -1,4 +1,4 @@
-//! The protocols of the front door, byte by byte, from the client's side.
+//! The client side of the proxy protocols, byte by byte.
 
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use super::http::Response;
 use super::wait::LONG;
 
-/// A way to ask for a tunnel.
+/// A protocol for requesting a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// SOCKS4 where the host is an IPv4 address, its form 4a where it is a name.
+    /// SOCKS4 if the host is an IPv4 address, SOCKS4a if it is a name.
     Socks4,
     /// SOCKS5 without authentication.
     Socks5,
@@ -17,20 +17,20 @@ pub(crate) enum Protocol {
     Connect,
 }
 
-/// What the proxy answered.
+/// The answer of the proxy.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The tunnel stands.
+    /// The tunnel is established.
     Open(TcpStream),
-    /// It does not. The whole answer up to the end of the connection; of an HTTP answer, the body.
+    /// It is refused. The whole answer until EOF; for an HTTP answer, the body.
     Refused(Vec<u8>),
 }
 
 impl Protocol {
-    /// Each of them.
+    /// All protocols.
     pub(crate) const ALL: [Self; 3] = [Self::Socks4, Self::Socks5, Self::Connect];
 
-    /// All that a client says to be connected, greeting and request in one.
+    /// Everything that a client sends to connect, greeting and request in one.
     pub(crate) fn request(self, host: &str, port: u16) -> Vec<u8> {
         let ip = host.parse::<IpAddr>();
         let mut bytes = Vec::new();
@@ -63,7 +63,7 @@ impl Protocol {
         bytes
     }
 
-    /// What the proxy says first of all, and last of all before the tunnel: SOCKS5 answers twice.
+    /// Reads the answers of the proxy before the tunnel; SOCKS5 has two.
     pub(crate) fn read_answer(self, mut stream: TcpStream) -> io::Result<Answer> {
         if self == Self::Socks5 {
             let mut method = [0; 2];
@@ -97,14 +97,14 @@ impl Protocol {
         }
     }
 
-    /// Asks for a tunnel.
+    /// Requests a tunnel.
     pub(crate) fn ask(self, proxy: SocketAddr, host: &str, port: u16) -> io::Result<Answer> {
         let mut stream = connect(proxy);
         stream.write_all(&self.request(host, port))?;
         self.read_answer(stream)
     }
 
-    /// A tunnel; a refusal is a failure of the test.
+    /// Opens a tunnel; a refusal fails the test.
     #[track_caller]
     pub(crate) fn open(self, proxy: SocketAddr, host: &str, port: u16) -> TcpStream {
         match self.ask(proxy, host, port) {
@@ -113,7 +113,7 @@ impl Protocol {
         }
     }
 
-    /// The whole answer to a request that must be refused.
+    /// The whole answer to a request, which must be refused.
     #[track_caller]
     pub(crate) fn refusal(self, proxy: SocketAddr, host: &str, port: u16) -> Vec<u8> {
         match self.ask(proxy, host, port) {
@@ -123,7 +123,7 @@ impl Protocol {
     }
 }
 
-/// A connection to the proxy on which no read waits for ever.
+/// A connection to the proxy, with a read timeout.
 pub(crate) fn connect(proxy: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(proxy).expect("the proxy accepts");
     stream.set_read_timeout(Some(LONG)).expect("a timeout");
@@ -152,16 +152,16 @@ pub(crate) fn socks5_command(command: u8, host: &str, port: u16) -> Vec<u8> {
     bytes
 }
 
-/// Sends `bytes` and reads what comes until the proxy ends the connection.
-/// A reset after the answer counts as its end: the proxy may leave what it does not want unread.
+/// Sends `bytes`, and reads until the proxy ends the connection. A reset after the answer counts as
+/// an end: the proxy may leave unwanted data unread.
 pub(crate) fn exchange(proxy: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(proxy);
-    // The proxy may hang up in the middle of what it refuses.
+    // The proxy may close the connection in the middle of what it refuses.
     let _ = stream.write_all(bytes);
     read_to_any_end(&mut stream).0
 }
 
-/// Reads to the end of the connection, whichever end it is, and says which. A time-out is a panic.
+/// Reads to the end of the connection, and says whether that is a clean end. A timeout is a panic.
 pub(crate) fn read_to_any_end(stream: &mut TcpStream) -> (Vec<u8>, io::Result<()>) {
     let mut bytes = Vec::new();
     let ended = stream.read_to_end(&mut bytes).map(drop);
@@ -178,5 +178,5 @@ fn rest(mut answer: Vec<u8>, mut stream: TcpStream) -> io::Result<Answer> {
     ended.map(|()| Answer::Refused(answer))
 }
 
-/// SOCKS5, and one method: no authentication.
+/// SOCKS5 with a single method: no authentication.
 const GREETING: [u8; 3] = [5, 1, 0];

@@ -11,25 +11,25 @@ use super::resolver::Resolver;
 use super::wait;
 use super::{command, free_port, process};
 
-/// `sshd` on a loopback port, in the foreground, for the user who runs the tests.
+/// An `sshd` on a loopback port, in the foreground, for the user who runs the tests.
 #[derive(Debug)]
 pub(crate) struct Sshd {
     login: Login,
     port: u16,
     listener: Option<Child>,
-    /// Where it looks up names, if not where the machine does.
+    /// The name server that it uses, if not that of the machine.
     resolver: Option<Resolver>,
-    /// What is put before its own libraries (`LD_PRELOAD`).
+    /// A library that is loaded before its own (`LD_PRELOAD`).
     library: Option<PathBuf>,
 }
 
 impl Sshd {
-    /// Starts with [`Sshd::with`] and nothing further.
+    /// Starts a server without additional configuration.
     pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 
-    /// Starts with further lines of `sshd_config`; they come first, and so win.
+    /// Starts a server with additional lines of `sshd_config`, which come first and so take precedence.
     pub(crate) fn with(config: &[&str]) -> Self {
         Self::build(Login::new(), config, None, None)
     }
@@ -47,13 +47,13 @@ impl Sshd {
         Self::build(login, &lines, None, None)
     }
 
-    /// Starts it where names are looked up at `resolver`.
+    /// Starts a server that resolves names with `resolver`.
     pub(crate) fn asking(resolver: Resolver) -> Self {
         Self::build(Login::new(), &[], Some(resolver), None)
     }
 
-    /// Starts one that has another word for every error of the system: what a server says whose
-    /// language is not in UTF-8. The word is the inside of a literal of C.
+    /// Starts a server that has this text for every system error, as a server does whose locale is
+    /// not UTF-8. The text is the content of a C string literal.
     pub(crate) fn with_word_for_errors(word: &str) -> Self {
         let login = Login::new();
         let (source, library) = (login.path("words.c"), login.path("words.so"));
@@ -72,7 +72,7 @@ impl Sshd {
         library: Option<PathBuf>,
     ) -> Self {
         let config = config.join("\n");
-        // Of this one the last line wins.
+        // For this keyword the last line takes precedence.
         let startups = if config.contains("MaxStartups") { "" } else { "MaxStartups 1000" };
         let config = format!(
             "{config}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {keys}\n\
@@ -84,8 +84,8 @@ impl Sshd {
         );
         fs::write(login.path("sshd_config"), config).expect("sshd_config");
         if rustix::process::getuid().is_root() {
-            // sshd's privilege separation wants this directory; Debian makes it when the service
-            // starts, which on a test machine it may never have.
+            // sshd's privilege separation needs this directory. Debian creates it when the service
+            // starts, which may never happen on a test machine.
             fs::create_dir_all("/run/sshd").expect("/run/sshd");
         }
         let mut sshd = Self { login, port: 0, listener: None, resolver, library };
@@ -98,32 +98,32 @@ impl Sshd {
         panic!("sshd does not start:\n{}", sshd.log());
     }
 
-    /// The port it listens on, also while it is stopped.
+    /// The port that it listens on, even while stopped.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The keys, and the directory they lie in.
+    /// The keys, and their directory.
     pub(crate) fn login(&self) -> &Login {
         &self.login
     }
 
-    /// An `ssh_config` that leads to this server.
+    /// An `ssh_config` for this server.
     pub(crate) fn ssh_config(&self) -> PathBuf {
         self.login.ssh_config(self.port, &[])
     }
 
-    /// An `ssh_config` that leads to this server by way of a link's port.
+    /// An `ssh_config` for this server, through the port of a link.
     pub(crate) fn ssh_config_through(&self, port: u16) -> PathBuf {
         self.login.ssh_config(port, &[])
     }
 
-    /// The names that it has looked up at its [`Resolver`].
+    /// The names that it has resolved with its [`Resolver`].
     pub(crate) fn looked_up(&self) -> Vec<String> {
         self.resolver.as_ref().map_or_else(Vec::new, Resolver::asked)
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(self.login.path("sshd.log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
@@ -142,12 +142,12 @@ impl Sshd {
         self.listener.as_ref().map_or_else(Vec::new, |child| process::descendants(child.id()))
     }
 
-    /// The sockets that the processes of its connections have open.
+    /// The open sockets of the processes that serve its connections.
     pub(crate) fn sockets(&self) -> usize {
         self.children().into_iter().map(process::sockets).sum()
     }
 
-    /// Ends every connection at once, as `kill -9` does, and goes on listening.
+    /// Kills the process of every connection, as `kill -9` does, and keeps listening.
     pub(crate) fn kill_children(&self) {
         for child in self.children() {
             process::signal(child, Signal::KILL);
@@ -171,7 +171,7 @@ impl Sshd {
         wait::until("sshd listens again", || self.try_start_again());
     }
 
-    /// Starts it; false when it ends instead of listening, as it does where the port is taken.
+    /// Starts it; returns false if it exits instead of listening, as it does if the port is taken.
     fn try_start_again(&mut self) -> bool {
         let path = self.login.path("sshd.log");
         let log = File::options().create(true).append(true).open(&path).expect("a log");
@@ -212,5 +212,5 @@ impl Drop for Sshd {
 
 const ATTEMPTS: usize = 10;
 const SSHD: &str = "/usr/sbin/sshd";
-/// What `sshd` logs once it accepts connections.
+/// The line that `sshd` logs once it accepts connections.
 const LISTENS: &str = "Server listening on ";

@@ -22,7 +22,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Serves each connection with `serve`; how it fails is the connection's own affair.
+    /// Serves each connection with `serve`, whose errors are ignored.
     pub(crate) fn start(
         serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -43,7 +43,7 @@ impl Target {
                 connections.fetch_add(1, Ordering::SeqCst);
                 let serve = Arc::clone(&serve);
                 thread::spawn(move || {
-                    // A test that has failed must not leave threads that read for ever.
+                    // A failed test must not leave threads that read for ever.
                     let _ = stream.set_read_timeout(Some(LONG));
                     let _ = stream.set_nodelay(true);
                     serve(stream)
@@ -53,7 +53,7 @@ impl Target {
         target
     }
 
-    /// Sends back what it gets.
+    /// Sends back what it receives.
     pub(crate) fn echo() -> Self {
         Self::start(|stream| {
             io::copy(&mut &stream, &mut &stream)?;
@@ -61,7 +61,7 @@ impl Target {
         })
     }
 
-    /// Waits for one byte, the word to begin, and sends `length` bytes of [`Content`] and the end.
+    /// Waits for one byte, then sends `length` bytes of [`Content`] and an EOF.
     pub(crate) fn source(length: u64) -> Self {
         Self::start(move |mut stream| {
             stream.read_exact(&mut [0])?;
@@ -71,7 +71,7 @@ impl Target {
         })
     }
 
-    /// Sends zeros as fast as it can, without an end.
+    /// Sends zeros as fast as possible, without end.
     pub(crate) fn flood() -> Self {
         Self::start(|mut stream| {
             let zeros = vec![0; 256 * 1024];
@@ -81,8 +81,8 @@ impl Target {
         })
     }
 
-    /// Reads to the client's end, and only then sends `length` bytes. The sums of what it read come
-    /// out of the receiver.
+    /// Reads until the client's EOF, and only then sends `length` bytes. The receiver yields the
+    /// sums of what was read.
     pub(crate) fn answer_after_end(length: u64) -> (Self, Receiver<Sum>) {
         let (sums, received) = mpsc::channel();
         let target = Self::start(move |mut stream| {
@@ -94,8 +94,7 @@ impl Target {
         (target, received)
     }
 
-    /// Ends its own side at once, and only then reads. The sums of what it read come out of the
-    /// receiver.
+    /// Sends an EOF at once, and only then reads. The receiver yields the sums of what was read.
     pub(crate) fn read_after_end() -> (Self, Receiver<Sum>) {
         let (sums, received) = mpsc::channel();
         let target = Self::start(move |stream| {
@@ -107,7 +106,7 @@ impl Target {
         (target, received)
     }
 
-    /// Reads and sums; the sums come out of the receiver.
+    /// Reads, and passes the sums to the receiver.
     pub(crate) fn sums() -> (Self, Receiver<Sum>) {
         let (sums, received) = mpsc::channel();
         let target = Self::start(move |stream| {
@@ -117,8 +116,8 @@ impl Target {
         (target, received)
     }
 
-    /// Reads nothing before it hears a word from the sender (or the sender is gone), one for each
-    /// connection; then as [`Target::sums`].
+    /// Reads nothing until it receives a word from the sender (or the sender is dropped), one per
+    /// connection; then behaves like [`Target::sums`].
     pub(crate) fn reluctant() -> (Self, Sender<()>, Receiver<Sum>) {
         let (sums, received) = mpsc::channel();
         let (sender, word) = mpsc::channel();
@@ -131,7 +130,7 @@ impl Target {
         (target, sender, received)
     }
 
-    /// Reads, and hands out all that each connection sent, whole or cut short.
+    /// Reads, and returns everything that each connection sent, complete or cut short.
     pub(crate) fn sink() -> (Self, Receiver<Vec<u8>>) {
         let (ends, received) = mpsc::channel();
         let target = Self::start(move |mut stream| {
@@ -143,7 +142,7 @@ impl Target {
         (target, received)
     }
 
-    /// Waits for one byte, sends as many of [`Content`] as `at` says, and resets the connection.
+    /// Waits for one byte, sends as many bytes of [`Content`] as `at` returns, and resets the connection.
     pub(crate) fn reset(at: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self::start(move |mut stream| {
             stream.read_exact(&mut [0])?;
@@ -152,7 +151,7 @@ impl Target {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -162,7 +161,7 @@ impl Target {
         self.address.port()
     }
 
-    /// How many connections it has accepted.
+    /// The number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -171,12 +170,12 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // Wakes the accept loop, so that it sees the word.
+        // Wakes the accept loop, so that it sees the stop flag.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
     }
 }
 
-/// A port whose connects are never answered: a listener that does not accept, its queue full.
+/// A port on which connects are never answered: a listener that does not accept, with a full queue.
 #[derive(Debug)]
 pub(crate) struct Unanswering {
     port: u16,
@@ -184,7 +183,7 @@ pub(crate) struct Unanswering {
 }
 
 impl Unanswering {
-    /// Fills the queue. Linux drops every further SYN, and the connecting side waits.
+    /// Fills the queue. Linux drops every further SYN, and the client waits.
     pub(crate) fn start() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
@@ -207,7 +206,7 @@ impl Unanswering {
     }
 }
 
-/// Ends a connection so that its peer sees a fault.
+/// Ends a connection with a reset.
 pub(crate) fn reset(stream: TcpStream) -> io::Result<()> {
     // close() with a linger time of zero sends a RST.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;

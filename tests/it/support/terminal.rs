@@ -1,4 +1,4 @@
-//! A terminal: a real pseudo-terminal with a session of its own, and somebody who reads what is drawn.
+//! A real pseudo-terminal with a session of its own, and an emulator that reads the screen.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use vt100::{Color, Parser};
 
 use super::{command, wait};
 
-/// A terminal of 80 columns and 24 lines, and the program on it. Dropping it ends the program.
+/// A terminal of 80 columns and 24 lines, and the program on it. Dropping it kills the program.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     device: File,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Shown {
 }
 
 impl Terminal {
-    /// Starts a program there.
+    /// Starts a program on it.
     pub(crate) fn start(program: &Command) -> Self {
         let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
             .expect("a pseudo-terminal");
@@ -43,7 +43,7 @@ impl Terminal {
         let flags = i32::try_from(OFlags::NOCTTY.bits()).expect("a flag");
         let end = File::options().read(true).write(true).custom_flags(flags).open(name);
         let end = end.expect("its other end");
-        // A session of its own, whose terminal this is.
+        // A session of its own, with this as its controlling terminal.
         let mut session = command("setsid");
         session.arg("--ctty").arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
@@ -61,7 +61,7 @@ impl Terminal {
         let (mut reading, into) = (device.try_clone().expect("a descriptor"), Arc::clone(&shown));
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Its end is an error: nobody has the other end open any more.
+            // The read fails when no other descriptor is left.
             while let Ok(count @ 1..) = reading.read(&mut bytes) {
                 into.lock().unwrap_or_else(PoisonError::into_inner).0.process(&bytes[..count]);
             }
@@ -74,12 +74,12 @@ impl Terminal {
         self.child.id()
     }
 
-    /// Types.
+    /// Types keys.
     pub(crate) fn press(&mut self, keys: &str) {
         self.device.write_all(keys.as_bytes()).expect("a terminal");
     }
 
-    /// What is to be seen.
+    /// The text on the screen.
     pub(crate) fn contents(&self) -> String {
         self.shown().0.screen().contents()
     }
@@ -90,7 +90,7 @@ impl Terminal {
         self.wait_until(&format!("it shows {text:?}"), |shown| shown.contains(text));
     }
 
-    /// Waits until what it shows is right.
+    /// Waits until the content of the screen satisfies `is_right`.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, is_right: impl Fn(&str) -> bool) {
         let mut last = String::new();
@@ -103,12 +103,12 @@ impl Terminal {
         assert!(waited.is_ok(), "in vain until {what}:\n{last}");
     }
 
-    /// Whether a program has the whole screen, which it gives back.
+    /// Whether a program uses the alternate screen.
     pub(crate) fn is_taken(&self) -> bool {
         self.shown().0.screen().alternate_screen()
     }
 
-    /// Whether anything has a colour.
+    /// Whether any cell has a colour.
     pub(crate) fn has_colours(&self) -> bool {
         let shown = self.shown();
         let cell = |line, column| shown.0.screen().cell(line, column);

@@ -1,4 +1,4 @@
-//! What `ssh`, and the program under test, make of a server's host key.
+//! The verdicts of `ssh` and of the program under test on a server's host key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use super::login::HOST;
 use super::program::{Sockeye, program};
 use super::{command, process, wait, write_program};
 
-/// What becomes of a connection as far as the host key decides it.
+/// The outcome of a connection as far as the host key decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is there, forwards and all.
+    /// It is established, including forwards.
     Accepted,
-    /// There is none.
+    /// It is refused.
     Refused,
-    /// A person is asked; a no is a no.
+    /// A person is asked, and refuses.
     Asks,
 }
 
-/// A person who says no to everything, by `SSH_ASKPASS`.
+/// A person who answers no to everything, through `SSH_ASKPASS`.
 #[derive(Debug)]
 pub(crate) struct Naysayer {
     directory: TempDir,
@@ -37,8 +37,8 @@ impl Naysayer {
         naysayer
     }
 
-    /// What `ssh` makes of the server: a forward must stand, since that is what a proxy is, and
-    /// `ssh` refuses forwards where it goes on with a key that it does not trust.
+    /// The verdict of `ssh`: a forward must work, since that is what a proxy does, and `ssh`
+    /// refuses forwards if it continues with an untrusted key.
     pub(crate) fn verdict_of_ssh(&self, config: &Path) -> (Verdict, String) {
         let socket = self.directory.path().join("forward");
         let _ = fs::remove_file(&socket);
@@ -50,7 +50,7 @@ impl Naysayer {
         (self.verdict(output.status.success()), said)
     }
 
-    /// What the program makes of it.
+    /// The verdict of the program.
     pub(crate) fn verdict_of_program(&self, config: &Path) -> (Verdict, String) {
         let mut command = program();
         command.arg("-F").arg(config).args(["-D", "127.0.0.1:0", HOST]);
@@ -65,7 +65,7 @@ impl Naysayer {
         (self.verdict(connected), sockeye.log())
     }
 
-    /// Puts the person in front of a command, and forgets what was asked before.
+    /// Makes this person answer the questions of a command, and forgets earlier ones.
     fn present<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let _ = fs::remove_file(self.asked_path());
         command.env("SSH_ASKPASS", self.script()).env("SSH_ASKPASS_REQUIRE", "force")

@@ -53,7 +53,7 @@ impl Web {
         Self { target, requests }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.target.address()
     }
@@ -63,22 +63,22 @@ impl Web {
         self.target.port()
     }
 
-    /// The address of a path, by number.
+    /// The URL of a path, with a numeric host.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
     }
 
-    /// The address of a path, by name.
+    /// The URL of a path, with a host name.
     pub(crate) fn named_url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port())
     }
 
-    /// How many connections it has accepted.
+    /// The number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.target.connections()
     }
 
-    /// How many requests it has read.
+    /// The number of requests read.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
@@ -190,7 +190,7 @@ fn drip(mut stream: &TcpStream, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A file below the directory, and none above it.
+/// A file below the directory, and nothing outside it.
 fn file(directory: &Path, name: &str) -> Option<Vec<u8>> {
     let name = name.split('?').next().unwrap_or_default();
     let inside = !name.split('/').any(|part| part == "..");

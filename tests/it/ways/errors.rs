@@ -25,7 +25,7 @@ fn a_server_that_cannot_be_reached() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_server_that_is_none() {
+fn a_server_that_does_not_speak_ssh() {
     let servers = Servers::start();
     let web = says(b"HTTP/1.1 400 \x1b[2JBad\r\n\r\n");
     let (web, _web) = (format!("Port {}", web.port()), web);
@@ -61,7 +61,7 @@ fn nothing_in_common() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_program_that_leads_nowhere() {
+fn a_proxy_command_that_fails() {
     let servers = Servers::start();
     let command = |text: &str| format!("ProxyCommand {text}");
     let words = ["the ProxyCommand 'sh -c", "exit status: 3", ": no way"];
@@ -77,7 +77,7 @@ fn a_program_that_leads_nowhere() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_hop_that_leads_nowhere() {
+fn a_hop_that_fails() {
     let servers = Servers::start();
     let (jump, nobody) = ("ProxyJump hop", format!("Port {}", closed_port()));
     let unknown = "HostName no-such.invalid";
@@ -100,7 +100,7 @@ fn a_hop_that_leads_nowhere() {
     servers.fail(&[jump], &["ProxyJump testhost"], &words);
 }
 
-/// A server, and one on the way to it.
+/// A server, and a jump host on the way to it.
 struct Servers {
     far: Sshd,
     near: Sshd,
@@ -111,8 +111,8 @@ impl Servers {
         Self { far: Sshd::start(), near: Sshd::start() }
     }
 
-    /// Starts with lines for the server, and lines for the one that is called `hop`; says that it
-    /// must fail, with one message that has these words.
+    /// Starts with these lines for the server and for the host named `hop`; checks that it fails,
+    /// with one message that contains these words.
     #[track_caller]
     fn fail(&self, server: &[&str], hop: &[&str], words: &[&str]) {
         let config = config(&[(HOST, &self.far, server), ("hop", &self.near, hop)]);
@@ -128,7 +128,7 @@ impl Servers {
     }
 }
 
-/// A server that says this to everybody, and waits.
+/// A server that sends these words to every client, and waits.
 fn says(words: &'static [u8]) -> Target {
     Target::start(move |mut stream: TcpStream| {
         stream.write_all(words)?;
@@ -138,7 +138,7 @@ fn says(words: &'static [u8]) -> Target {
 }
 
 #[test]
-fn a_list_of_hops_that_is_none() {
+fn an_invalid_list_of_hops() {
     let nothing = std::path::PathBuf::from("none");
     for (arguments, words) in [
         (&["-J", "bad host"][..], &["-J 'bad host'", "me@first:22,second"][..]),

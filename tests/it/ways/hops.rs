@@ -1,4 +1,4 @@
-//! Three servers on the way, this program itself as the way, and a server of the file on the way.
+//! Three jump hosts, this program as a ProxyCommand, and a server of the file as a jump host.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -17,7 +17,7 @@ use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{free_port, process, wait};
 
-/// The server and three on the way to it, each of them a real one.
+/// The server and three jump hosts on the way to it, all of them real.
 struct Chain {
     far: Sshd,
     hops: [Sshd; 3],
@@ -80,8 +80,8 @@ fn the_key_of_the_hop_in_the_middle_has_changed() {
     assert_eq!(logins(&chain.hops[1]) + logins(&chain.hops[2]) + logins(&chain.far), 0);
 }
 
-/// What carries a session is this program again, with its standard input and output. It ends with
-/// the one that started it, however that ends.
+/// The session is carried by another instance of this program, through its standard input and
+/// output. It ends with its parent, however that ends.
 #[test]
 #[ignore = "needs sshd"]
 fn through_this_program() {
@@ -96,15 +96,15 @@ fn through_this_program() {
         assert_download(&proxy, 8 << 20);
         assert!(logins(&near) >= count && logins(&far) >= count, "it goes over both");
         let ours = process::descendants(proxy.pid());
-        assert!(!ours.is_empty(), "the way is a program");
+        assert!(!ours.is_empty(), "the route is a program");
         process::signal(proxy.pid(), ending);
         let status = proxy.wait();
         assert_eq!(status.code(), (ending == Signal::TERM).then_some(0), "{status}");
-        wait::until("it has ended with us", || ours.iter().all(|&pid| !process::is_running(pid)));
+        wait::until("it exits too", || ours.iter().all(|&pid| !process::is_running(pid)));
     }
 }
 
-/// Who says that the one server is on the way to the other.
+/// The setting that makes one server a jump host of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     /// `ssh_config`, by `ProxyJump`.
@@ -113,7 +113,7 @@ enum Says {
     File,
 }
 
-/// Two servers of a configuration file, one of them on the way to the other, and a forward over each.
+/// Two servers of a configuration file, one of them a jump host of the other, and a forward over each.
 struct OnTheWay {
     far: Sshd,
     near: Sshd,
@@ -132,7 +132,7 @@ impl OnTheWay {
         Self { far, near, ssh_config, says, echo: Target::echo(), ports }
     }
 
-    /// A server of the file with its forward.
+    /// The section of a server in the file, with its forward.
     fn section(&self, name: &str) -> String {
         let jump = if self.says == Says::File && name == "far" { "jump = \"near\"\n" } else { "" };
         format!(
@@ -144,7 +144,7 @@ impl OnTheWay {
         )
     }
 
-    /// Waits until their forwards lead there.
+    /// Waits until these forwards work.
     fn wait_for(&self, names: &[&str]) {
         for name in names {
             wait::until(&format!("{name} carries"), || echoes(self.ports[name]));
@@ -179,7 +179,7 @@ fn a_hop_that_is_a_server_of_the_file_has_one_pool() {
     }
 }
 
-/// The sessions that go over it already stay where they are.
+/// Existing sessions stay on the former pool.
 #[test]
 #[ignore = "needs sshd"]
 fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
@@ -194,10 +194,10 @@ fn a_hop_that_becomes_a_server_of_the_file_has_a_second_pool() {
     servers.assert_logins(&proxy, 2, 1);
 }
 
-/// What goes over the former one is not cut, and comes back over the one in its place.
+/// Connections over the former pool are not cut, and return over its replacement.
 #[test]
 #[ignore = "needs sshd"]
-fn a_hop_that_a_reload_begins_anew_has_one_pool() {
+fn a_hop_that_a_reload_restarts_has_one_pool() {
     let servers = OnTheWay::start(Says::SshConfig);
     let (far, near) = (servers.section("far"), servers.section("near"));
     let configuration = Configuration::with(&(far.clone() + &near));
@@ -213,7 +213,7 @@ fn a_hop_that_a_reload_begins_anew_has_one_pool() {
     servers.assert_logins(&proxy, 2, 2);
 }
 
-/// Who sits behind it need not change for that, and nobody connects to the former place any more.
+/// The server behind the hop need not change for that, and the former address is no longer used.
 #[test]
 #[ignore = "needs sshd"]
 fn a_hop_that_has_moved_is_found_after_a_reload() {
@@ -232,7 +232,7 @@ fn a_hop_that_has_moved_is_found_after_a_reload() {
 
 #[test]
 #[ignore = "needs sshd"]
-fn a_hop_is_left_with_the_last_server_behind_it() {
+fn a_hop_is_disconnected_with_the_last_server_behind_it() {
     let (servers, other) = (OnTheWay::start(Says::SshConfig), Sshd::start());
     let stays = format!(
         "{}[[forward]]\nlocal = \"127.0.0.1:{}\"\nto = \"127.0.0.1:{}\"\nvia = \"other\"\n",
@@ -246,15 +246,15 @@ fn a_hop_is_left_with_the_last_server_behind_it() {
     configuration.write("config.toml", &stays);
     configuration.reload();
     for sshd in [&servers.far, &servers.near] {
-        wait::until("it is left", || sshd.children().is_empty());
+        wait::until("it is disconnected", || sshd.children().is_empty());
     }
     servers.assert_logins(&proxy, 1, 1);
 }
 
-/// What goes over it is not cut, and finds the way without it afterwards.
+/// Connections over it are not cut, and later sessions take a route without it.
 #[test]
 #[ignore = "needs sshd"]
-fn a_hop_that_leaves_the_file_is_passed_all_the_same() {
+fn a_hop_that_leaves_the_file_may_still_be_used() {
     let servers = OnTheWay::start(Says::SshConfig);
     let configuration = Configuration::with(&(servers.section("far") + &servers.section("near")));
     let proxy = configuration.start();
@@ -271,7 +271,7 @@ fn a_hop_that_leaves_the_file_is_passed_all_the_same() {
     servers.assert_logins(&proxy, 2, 2);
 }
 
-/// Whether an echo lies behind a local port.
+/// Whether a local port leads to an echo.
 fn echoes(port: u16) -> bool {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
     stream.and_then(|mut stream| echo(&mut stream)).is_ok()

@@ -1,4 +1,4 @@
-//! A configured `HostKeyAlgorithms`, held against what is on record and what the server has.
+//! A configured `HostKeyAlgorithms`, compared with the record and with the server's keys.
 
 use super::{Case, GOOD, authority, line, user};
 use crate::host_keys::stage::{ECDSA, OTHER, RSA, Shows, Stage};
@@ -32,7 +32,7 @@ fn plain() -> Vec<Case> {
     ]
 }
 
-/// Lists that say what is different from OpenSSH's own.
+/// Lists that modify OpenSSH's default.
 fn changed_lists() -> Vec<Case> {
     const MORE: &[&str] = &["HostKeyAlgorithms +ssh-rsa"];
     const LESS: &[&str] = &["HostKeyAlgorithms -rsa-sha2-*"];

@@ -1,4 +1,4 @@
-//! Certificates of hosts, their authorities, and what is revoked.
+//! Host certificates, their authorities, and revocations.
 
 use super::{Case, Content, GOOD, NamedFile, authority, line, user};
 use crate::host_keys::stage::{CA, OTHER, Shows, Stage, hashed};
@@ -66,7 +66,7 @@ fn authorities() -> Vec<Case> {
     ]
 }
 
-/// What is on record of the key that is certified.
+/// Records of the certified key itself.
 fn beside_keys() -> Vec<Case> {
     vec![
         user("the authority is on record as a host", GOOD, |s| line(s, CA), "RRRR"),
@@ -166,7 +166,7 @@ fn hashed_authority(stage: &Stage) -> String {
     format!("@cert-authority {plain}")
 }
 
-/// The server is known, its authority too, and a file of revoked keys has this line.
+/// The server and its authority are known, and a file of revoked keys contains this line.
 fn revoking(stage: &Stage, line_of_file: String) -> Vec<NamedFile> {
     vec![("user", Some(authority(stage) + &line(stage, "host"))), ("revoked", Some(line_of_file))]
 }

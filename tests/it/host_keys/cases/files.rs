@@ -1,4 +1,4 @@
-//! Which files count, and lines of them that are none.
+//! Which files are read, and invalid lines in them.
 
 use super::{Case, Content, NamedFile, OursWhere, line, user};
 use crate::host_keys::stage::{OTHER, Shows, Stage};

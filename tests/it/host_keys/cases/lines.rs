@@ -1,4 +1,4 @@
-//! What one line says: of a key, a name, a type.
+//! The meaning of a single line: its key, name and type.
 
 use super::{Case, line, named, user};
 use crate::host_keys::stage::{ECDSA, OTHER, Shows, Stage, hashed};

@@ -1,4 +1,4 @@
-//! What a scripted server does with channels: those that it confirms, and those that it opens unasked.
+//! The scripts of channels: those that the server confirms, and those that it opens unasked.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::super::content::Content;
 use super::{Script, Seen, note};
 
-/// What happens to a channel that is confirmed.
+/// Performs the script on a confirmed channel.
 pub(super) async fn perform(
     script: Script,
     mut channel: Channel<Msg>,
@@ -84,7 +84,7 @@ async fn until_closed(mut channel: Channel<Msg>) {
     while channel.wait().await.is_some() {}
 }
 
-/// Opens a channel of each kind that a server may offer, and notes what the client makes of it.
+/// Opens a channel of each kind that a server may open, and records the client's reactions.
 pub(super) async fn intrude(handle: Handle, seen: Arc<Mutex<Seen>>) {
     let tried = [
         ("session", handle.channel_open_session().await.is_ok()),
@@ -103,7 +103,7 @@ pub(super) async fn intrude(handle: Handle, seen: Arc<Mutex<Seen>>) {
     note_all(&seen, &tried);
 }
 
-/// Opens a channel for the place where it listens, and for three where it does not.
+/// Opens a channel for the place at which it listens, and for three others.
 pub(super) async fn forward(handle: Handle, seen: Arc<Mutex<Seen>>, address: String, port: u32) {
     let open = async |port| {
         handle.channel_open_forwarded_tcpip(address.clone(), port, "192.0.2.1", 1).await.is_ok()
@@ -120,7 +120,7 @@ pub(super) async fn forward(handle: Handle, seen: Arc<Mutex<Seen>>, address: Str
     note_all(&seen, &tried);
 }
 
-/// What a server that forwards has tried: the port where it listens, the next one, and none.
+/// The attempts of a forwarding server: the port at which it listens, the next one, and none.
 pub(crate) const HERE: &str = "where it listens";
 pub(crate) const NEXT_PORT: &str = "the next port";
 pub(crate) const NO_PORT: &str = "port 0";
