@@ -1,5 +1,5 @@
-//! The parts on their own: greetings at the front door, a relay through an SSH server in this
-//! process, placement, and the rules.
+//! Benchmarks of single parts: greetings at the front door, a relay through an in-process SSH
+//! server, placement, and the rules.
 
 use std::fmt::Write as _;
 use std::future::ready;
@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// A road that leads nowhere, at once.
+/// A dialer whose connections succeed at once and lead nowhere.
 struct Nowhere;
 
 impl Connect for Nowhere {
@@ -75,7 +75,7 @@ fn greetings(criterion: &mut Criterion) {
     }
 }
 
-/// One client: it sends all at once, and reads the first `answer` bytes.
+/// One client, which sends everything at once and reads the first `answer` bytes.
 async fn greet(door: &Arc<ProxyHandler<Nowhere>>, request: &[u8], answer: usize) {
     let (mut client, served) = UnixStream::pair().expect("a pair of sockets");
     let accepted =
@@ -123,7 +123,7 @@ async fn pool_to(server: &DemoServer) -> Pool {
     };
     let name = name.parse().expect("an address");
     let (config, _) = ClientConfig::query(&name, &options).await.expect("good options");
-    // Nothing lies behind another server here.
+    // There are no jump hosts here.
     let jumps = JumpHosts::new(
         Prompter::nobody(),
         Box::new(|_| Box::new(tokio::io::empty())),
@@ -133,7 +133,7 @@ async fn pool_to(server: &DemoServer) -> Pool {
     Pool::start(config, &jumps, Some("1".parse().expect("a size"))).await.expect("a session").0
 }
 
-/// One download through the server to a socket in this process.
+/// One download through the server to an in-process socket.
 async fn download(dialer: &Dialer, relayer: &Relayer) {
     let target = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let destination = Destination::try_from(target.local_addr().expect("bound"));
@@ -210,8 +210,7 @@ fn rules(criterion: &mut Criterion) {
     }
 }
 
-/// So many names, every tenth of them as a suffix, and a prefix for every ten of them.
-/// All that is noted of one short connection, from its request to its end, beside others that live.
+/// All records of one short connection, from its request to its end, while others are open.
 fn registry(criterion: &mut Criterion) {
     let registry = Registry::default();
     let request = Request {
@@ -239,6 +238,7 @@ fn registry(criterion: &mut Criterion) {
     drop(others);
 }
 
+/// A list of this many names, every tenth of them a suffix, plus one prefix for every ten names.
 fn list_of(entries: usize) -> List {
     let mut text = String::new();
     for n in 0..entries {
@@ -255,14 +255,14 @@ fn list_of(entries: usize) -> List {
     List::read(text.as_bytes(), "bench", &mut ()).expect("entries").0
 }
 
-/// Names that have as little in common as names have.
+/// Names that have little in common.
 fn name_of(n: usize) -> String {
     let letters = mix(n).to_be_bytes().map(|byte| char::from(b'a' + byte % 26));
     let top = ["com", "net", "org", "co.uk"][n % 4];
     format!("{}{n}.{top}", String::from_iter(letters))
 }
 
-/// Spreads numbers over all bits (the last step of the `SplitMix64` generator).
+/// Spreads numbers over all bits (the finalizer of `SplitMix64`).
 fn mix(n: usize) -> u64 {
     let n = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -274,7 +274,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
 
-/// How much one round of the relay moves, in bytes.
+/// The bytes transferred in one round of the relay.
 const DOWNLOAD: usize = 32 << 20;
 
 criterion_group!(benches, greetings, relays, placement, rules, registry);

@@ -1,8 +1,8 @@
-//! The one test bed that all peers share: `sshd`, the target, the lines, and the files that lead a
-//! client there.
+//! The test bed that all peers share: `sshd`, the target, the lines, and the files that direct
+//! clients to them.
 //!
-//! The lines carry streams, in user space and on one machine, or packets: then the servers are in a
-//! network namespace of their own, and everything else in ours.
+//! The lines carry either streams, in user space on one machine, or packets: then the servers are
+//! in a network namespace of their own, and everything else is in ours.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,7 +46,7 @@ pub(crate) enum Profile {
 }
 
 impl Way {
-    /// The name of the server in our `ssh_config`.
+    /// The name of the server in the `ssh_config`.
     pub(crate) fn host(self) -> &'static str {
         match self {
             Self::Near => "near",
@@ -68,7 +68,7 @@ impl Profile {
         }
     }
 
-    /// Without what waits in a queue.
+    /// The round trip without queueing delay.
     pub(crate) fn round_trip(self) -> Duration {
         Duration::from_millis(match self {
             Self::Adsl => 50,
@@ -79,7 +79,7 @@ impl Profile {
         })
     }
 
-    /// Upwards and downwards.
+    /// The qualities upwards and downwards.
     fn qualities(self) -> (Quality, Quality) {
         let (down, up) = match self {
             Self::Adsl => (10, 2),
@@ -109,10 +109,10 @@ enum Line {
     Wire(Wire),
 }
 
-/// What every peer finds when it starts. All of it ends when this is dropped.
+/// Everything that a peer finds when it starts. All of it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Bed {
-    // In the order in which they end: the lines before the server behind them, the files at last.
+    // In drop order: the lines before the servers behind them, and the files last.
     lines: Vec<(Profile, Line)>,
     sshd: Sshd,
     target: Target,
@@ -121,8 +121,8 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Starts the servers, these databases among them, and writes the files. The target's tasks are those of
-    /// the runtime that this is called in.
+    /// Starts the servers, including these databases, and writes the files. The tasks of the target belong
+    /// to the current runtime.
     pub(crate) fn start(sshd: &Path, databases: &[Database], carried: &Carried) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("versus-").tempdir()?;
         let (sshd, target) = start_servers(sshd, dir.path(), carried)?;
@@ -158,12 +158,12 @@ impl Bed {
         &self.target
     }
 
-    /// Each database that runs, and where.
+    /// The running databases, with their addresses.
     pub(crate) fn databases(&self) -> impl Iterator<Item = (Database, SocketAddr)> {
         self.databases.iter().map(|(database, running)| (*database, running.address()))
     }
 
-    /// A file in the bed's own directory.
+    /// A file in the bed's directory.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -182,7 +182,7 @@ impl Bed {
         Ok(fs::read_to_string(self.file("host.pub"))?.trim().to_owned())
     }
 
-    /// Where the SSH server is, or the line to it.
+    /// The address of the SSH server, or of the line to it.
     pub(crate) fn address(&self, way: Way) -> SocketAddr {
         let server = self.sshd.address();
         let Way::Over(profile) = way else { return server };
@@ -193,7 +193,7 @@ impl Bed {
         }
     }
 
-    /// Whether nothing waits to pass a line.
+    /// Whether all queues of the lines are empty.
     pub(crate) fn lines_are_empty(&self) -> bool {
         self.lines.iter().all(|(_, line)| match line {
             Line::Link(link) => link.is_empty(),
@@ -201,7 +201,7 @@ impl Bed {
         })
     }
 
-    /// How many of the packets each line lost, of those lines that carried any.
+    /// The packet loss of each line that carried any packets.
     pub(crate) fn losses(&self) -> Vec<String> {
         let mut losses = Vec::new();
         for (profile, line) in &self.lines {
@@ -215,7 +215,7 @@ impl Bed {
         losses
     }
 
-    /// The server itself, and each line to it.
+    /// The server itself, and every line to it.
     fn ways() -> impl Iterator<Item = Way> {
         std::iter::once(Way::Near).chain(Profile::ALL.map(Way::Over))
     }
@@ -230,7 +230,7 @@ impl Bed {
         Ok(())
     }
 
-    /// Where to go and with which keys; everything else is the client's default.
+    /// Addresses and keys; everything else is left to the client's defaults.
     fn write_ssh_config(&self) -> Result<()> {
         let host = |way: Way| {
             let (name, address) = (way.host(), self.address(way));
@@ -248,7 +248,7 @@ impl Bed {
     }
 }
 
-/// The SSH server and the target, where the lines lead to.
+/// Starts the SSH server and the target, at the far end of the lines.
 fn start_servers(sshd: &Path, dir: &Path, carried: &Carried) -> Result<(Sshd, Target)> {
     let runtime = Handle::current();
     let start = |at| {
@@ -261,11 +261,11 @@ fn start_servers(sshd: &Path, dir: &Path, carried: &Carried) -> Result<(Sshd, Ta
     }
 }
 
-/// The name of the user who runs this: `sshd` lets nobody else in when it is not root's.
+/// The user who runs this: unless that is root, `sshd` admits nobody else.
 pub(crate) fn user() -> Result<String> {
     let output = std::process::Command::new("id").arg("-un").output().context("start id")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// How many packets a line has carried that was only tried.
+/// The number of packets up to which a line counts as unused.
 const FEW: u64 = 100;

@@ -1,4 +1,4 @@
-//! Whether the instruments themselves are right.
+//! Checks of the instruments themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::queue::DropTail;
 use crate::stats::{median, median_ratio, percentile_ms};
 use crate::target::{Role, Target, drain};
 
-/// How many MB/s the link lets through when it adds no delay. It must be more than any peer reaches.
+/// The speed in MB/s of a link without delay. It must exceed that of every peer.
 pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
     let target = Target::start()?;
     let link = Link::start(target.address(), unlimited(Duration::ZERO), unlimited(Duration::ZERO))?;
@@ -33,7 +33,7 @@ pub(crate) async fn link_speed(span: Duration) -> Result<f64> {
     Ok(received.load(Ordering::Relaxed) as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
-/// The link delays, bytes pass it unharmed, and the arithmetic is right.
+/// Checks that the link delays, that it passes bytes unchanged, and that the arithmetic is right.
 pub(crate) async fn instruments() -> Result<()> {
     let target = Target::start()?;
     let half = unlimited(Duration::from_millis(20));
@@ -44,14 +44,14 @@ pub(crate) async fn instruments() -> Result<()> {
     for _ in 0..5 {
         fastest = fastest.min(ping(&mut stream).await?);
     }
-    // The link aims one tick of the timer below the delay, each way.
+    // In each direction the link aims one timer tick below the delay.
     ensure!(fastest >= Duration::from_millis(38), "the link took only {fastest:?} for 40 ms");
     rate().await?;
     queue()?;
     arithmetic()
 }
 
-/// Each line of packets takes its time, which TCP's handshake tells.
+/// Checks the round trip of each line of packets, by the TCP handshake.
 pub(crate) async fn wires(bed: &Bed) -> Result<()> {
     for profile in Profile::ALL {
         let start = Instant::now();
@@ -64,7 +64,7 @@ pub(crate) async fn wires(bed: &Bed) -> Result<()> {
     Ok(())
 }
 
-/// A line carries what its rate says, and two connections have half of it each.
+/// Checks that a line keeps to its rate, and that two connections get about half of it each.
 async fn rate() -> Result<()> {
     let target = Target::start()?;
     let quality = Quality { rate: 1 << 20, ..unlimited(Duration::from_millis(5)) };
@@ -89,7 +89,7 @@ async fn rate() -> Result<()> {
     Ok(())
 }
 
-/// What the queue of a line of packets does with those that come: 40 kB/s, and so 4000 bytes that wait.
+/// Checks the queue of a line of packets: at 40 kB/s, 4000 bytes may wait.
 fn queue() -> Result<()> {
     let start = Instant::now();
     let ms = Duration::from_millis;

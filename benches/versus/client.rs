@@ -1,5 +1,5 @@
-//! The clients: SOCKS5 with an IPv4 address, as light as can be, since they share two cores with
-//! what they measure.
+//! The clients: SOCKS5 with an IPv4 address, as lightweight as possible, since they share two cores
+//! with what they measure.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -10,18 +10,18 @@ use tokio::net::TcpStream;
 
 use crate::target::{PING, RESPONSE, Role};
 
-/// A proxy and what is asked for through it.
+/// A proxy, and a target behind it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Road {
-    /// Where the peer's SOCKS5 port is.
+    /// The address of the peer's SOCKS5 port.
     pub(crate) proxy: SocketAddr,
-    /// Where the target is, as the SSH server sees it.
+    /// The address of the target, as seen from the SSH server.
     pub(crate) target: SocketAddr,
 }
 
 impl Road {
-    /// A connection through the proxy, with its role asked for. Greeting, request and role go one
-    /// after the other, as an ordinary client sends them.
+    /// Opens a connection through the proxy, and requests a role. Greeting, request and role are
+    /// sent one after another, as by an ordinary client.
     pub(crate) async fn open(self, role: Role) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.proxy).await?;
         stream.set_nodelay(true)?;
@@ -38,8 +38,8 @@ impl Road {
         Ok(stream)
     }
 
-    /// One short connection: open, ask, be answered, close. Its time, up to the last that it waits
-    /// for: the end of the stream, or the last byte of the answer.
+    /// Makes one short connection: open, ask, read the answer, close. Returns its time until the
+    /// end of the wait: EOF, or the last byte of the answer.
     async fn short(self, first: ClosesFirst) -> io::Result<Duration> {
         let start = Instant::now();
         let role = match first {
@@ -69,13 +69,13 @@ impl Road {
 /// How a short connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClosesFirst {
-    /// The client reads to the end of the stream.
+    /// The client reads until EOF.
     Target,
-    /// The client closes when it has its answer.
+    /// The client closes after the answer.
     Client,
 }
 
-/// One ping on a connection with [`Role::Echo`], and how long it took.
+/// Sends one ping on a connection with [`Role::Echo`], and measures it.
 pub(crate) async fn ping(stream: &mut TcpStream) -> io::Result<Duration> {
     let start = Instant::now();
     stream.write_all(&[b'p'; PING]).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn ping(stream: &mut TcpStream) -> io::Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// CONNECT of RFC 1928, section 4.
+/// The CONNECT request of RFC 1928, section 4.
 fn connect_request(target: SocketAddr) -> io::Result<[u8; 10]> {
     let SocketAddr::V4(target) = target else { return Err(io::ErrorKind::Unsupported.into()) };
     let mut request = [5, 1, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -97,11 +97,11 @@ fn expect(holds: bool, otherwise: &str) -> io::Result<()> {
     if holds { Ok(()) } else { Err(io::Error::other(otherwise)) }
 }
 
-/// A port of loopback that nothing listens on, below the range that connections take theirs from.
+/// A loopback port on which nothing listens, below the ephemeral range.
 pub(crate) fn free_port() -> io::Result<u16> {
     for _ in 0..1000 {
         let port = fastrand::u16(10_000..32_000);
-        // Without SO_REUSEADDR this also steers clear of ports that an earlier run left waiting.
+        // Without SO_REUSEADDR, the bind also fails for ports that an earlier run left in TIME_WAIT.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         if socket.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into()).is_ok() {
             return Ok(port);

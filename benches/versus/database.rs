@@ -1,4 +1,4 @@
-//! Databases behind the SSH server, for clients that reach them by a forward: those that are installed.
+//! Databases behind the SSH server, which clients reach over a forward; only those that are installed.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,24 +16,24 @@ use tempfile::TempDir;
 use crate::client::free_port;
 use crate::process::Process;
 
-/// A database that a measure wants.
+/// A database that a measure uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Database {
     Redis,
     Postgres,
 }
 
-/// A database that runs; dropping it ends it.
+/// A running database; dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Running {
-    // Ends before its files go.
+    // Dropped before its files.
     _process: Process,
     address: SocketAddr,
     _dir: TempDir,
 }
 
 impl Database {
-    /// Whether its server and its benchmark are here.
+    /// Whether its server and its benchmark are installed.
     pub(crate) fn is_installed(self) -> bool {
         let on_path = |name| on_path(name).is_some();
         match self {
@@ -42,7 +42,7 @@ impl Database {
         }
     }
 
-    /// Starts it with what its benchmark wants to find.
+    /// Starts it with the data that its benchmark needs.
     pub(crate) fn start(self) -> Result<Running> {
         let dir = tempfile::Builder::new().prefix("versus-").tempdir()?;
         let port = free_port()?;
@@ -60,7 +60,7 @@ impl Running {
     }
 }
 
-/// A program of `PostgreSQL`, as one on its clients' side.
+/// The path of pgbench, a client program of `PostgreSQL`.
 pub(crate) fn pgbench() -> Option<PathBuf> {
     postgres_programs().map(|programs| programs.join("pgbench"))
 }
@@ -76,7 +76,7 @@ fn start_redis(dir: &Path, port: u16) -> Result<Process> {
     Ok(process)
 }
 
-/// A cluster of its own, which need not survive anything.
+/// Starts a new cluster, without durability.
 fn start_postgres(dir: &Path, port: u16) -> Result<Process> {
     let programs = postgres_programs().context("there is no PostgreSQL")?;
     let user = server_user()?;
@@ -105,14 +105,14 @@ fn start_postgres(dir: &Path, port: u16) -> Result<Process> {
     until_answering(&mut process, |ready| {
         ready.arg(programs.join("pg_isready")).args(["-q", "-h", "127.0.0.1", "-p", &port]);
     })?;
-    // As many branches as there are clients, so that they do not wait for each other's.
+    // There are as many branches as clients, so that they do not wait for each other's locks.
     let mut fill = command("pgbench");
     fill.args(["-i", "-q", "-I", "dtGvp", "-s", "20", "-h", "127.0.0.1", "-U", DATABASE_USER]);
     succeed(fill.args(["-p", &port, "postgres"]))?;
     Ok(process)
 }
 
-/// `PostgreSQL` refuses to run as root: the user that its package makes, where we are.
+/// The user for the server, if this is root, as which `PostgreSQL` refuses to run: the one that its package creates.
 fn server_user() -> Result<Option<User>> {
     if !rustix::process::getuid().is_root() {
         return Ok(None);
@@ -121,7 +121,7 @@ fn server_user() -> Result<Option<User>> {
     Ok(Some(user.context("PostgreSQL does not run as root, and there is no user postgres")?))
 }
 
-/// Waits until the command that `asks` completes succeeds.
+/// Waits until the command that `asks` sets up succeeds.
 fn until_answering(process: &mut Process, asks: impl Fn(&mut Command)) -> Result<()> {
     let limit = Instant::now() + Duration::from_secs(20);
     while Instant::now() < limit && !process.has_ended() {
@@ -143,7 +143,7 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Where its programs are: Debian keeps the server's off the PATH.
+/// The directory of its programs: Debian keeps the server's off the PATH.
 fn postgres_programs() -> Option<PathBuf> {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let versions = debian.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
@@ -158,5 +158,5 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "pgbench", "pg_isready"];
-/// The database's own superuser.
+/// The superuser of the database.
 pub(crate) const DATABASE_USER: &str = "versus";

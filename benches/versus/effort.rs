@@ -1,31 +1,31 @@
-//! How long and how much is measured.
+//! The duration and the size of measurements.
 
 use std::time::Duration;
 
 use crate::bed::Way;
 
-/// How much of a run it is.
+/// The extent of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// What the README's figures come from.
+    /// A full run, from which the README's figures come.
     Full,
     /// A first look.
     Quick,
-    /// Whether everything works at all, as a test.
+    /// A smoke test that everything works.
     Smoke,
 }
 
-/// The two parts of one turn.
+/// The two phases of a turn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
-    /// Until the load is steady; not counted.
+    /// The time until the load is steady, which does not count.
     pub(crate) warm_up: Duration,
-    /// What counts.
+    /// The time that counts.
     pub(crate) span: Duration,
 }
 
 impl Effort {
-    /// How long a load lasts; a long round trip takes longer to become steady.
+    /// The duration of a load; with a long round trip it takes longer to become steady.
     pub(crate) fn timing(self, way: Way) -> Timing {
         let (warm_up, span) = match way {
             Way::Near => (250, 1000),
@@ -40,26 +40,26 @@ impl Effort {
         Timing { warm_up: part_of(warm_up), span: part_of(span) }
     }
 
-    /// The same beside a load on a line, whose queues take their time to fill.
+    /// The same beside a load on a line, whose queues take time to fill.
     pub(crate) fn on_a_line(self) -> Timing {
         match self {
             Self::Full | Self::Quick => {
                 Timing { warm_up: Duration::from_secs(2), span: Duration::from_secs(2) }
             }
-            // On the slowest, the first byte needs some hundred milliseconds.
+            // On the slowest line, the first byte takes several hundred milliseconds.
             Self::Smoke => {
                 Timing { warm_up: Duration::from_millis(500), span: Duration::from_secs(1) }
             }
         }
     }
 
-    /// A transfer on a line: what it does now and then should weigh no more than it does.
+    /// A transfer on a line, long enough that occasional events do not weigh too much.
     pub(crate) fn transfer_on_a_line(self) -> Timing {
         let Timing { warm_up, span } = self.on_a_line();
         Timing { warm_up, span: span * 2 }
     }
 
-    /// How many small messages are exchanged.
+    /// The number of small messages to exchange.
     pub(crate) fn messages(self) -> u32 {
         match self {
             Self::Full => 40_000,
@@ -68,7 +68,7 @@ impl Effort {
         }
     }
 
-    /// For how long a database is asked, in whole seconds.
+    /// The duration of a database benchmark, in whole seconds.
     pub(crate) fn transactions(self) -> Duration {
         match self {
             Self::Full => Duration::from_secs(3),
@@ -76,7 +76,7 @@ impl Effort {
         }
     }
 
-    /// How many idle connections the memory is shared by.
+    /// The number of idle connections over which memory is averaged.
     pub(crate) fn idle_connections(self) -> usize {
         match self {
             Self::Full | Self::Quick => 1000,
@@ -84,7 +84,7 @@ impl Effort {
         }
     }
 
-    /// How long a peer has until a cut counts as the end of it.
+    /// The time that a peer has to recover before it counts as failed.
     pub(crate) fn recovery_limit(self) -> Duration {
         match self {
             Self::Full | Self::Quick => Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! A peer that runs: its process and its port.
+//! A running peer: its process and its port.
 
 use std::fs;
 use std::io;
@@ -16,12 +16,12 @@ use crate::database::Database;
 use crate::peer::{Peer, Program};
 use crate::process::Process;
 
-/// One process of a peer; it ends when this is dropped.
+/// A process of a peer, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Instance {
     process: Process,
     road: Road,
-    /// Where it listens for the clients of each database.
+    /// The forwards to the databases.
     forwards: Vec<Forward>,
 }
 
@@ -30,13 +30,13 @@ pub(crate) struct Instance {
 struct Forward {
     to: Database,
     at: SocketAddr,
-    /// Where the database is, as the SSH server sees it.
+    /// The address of the database, as seen from the SSH server.
     target: SocketAddr,
 }
 
 impl Instance {
-    /// Starts the process and does not wait for anything. Every peer gets a port chosen here, so that
-    /// the wait for it is the same for all.
+    /// Starts the process without waiting for anything. Every peer gets a port that is chosen here,
+    /// so that all are waited for in the same way.
     pub(crate) fn launch(peer: &Peer, bed: &Bed, way: Way) -> Result<Self> {
         let port = free_port().context("find a free port")?;
         let forwards = forwards(bed, way)?;
@@ -46,14 +46,14 @@ impl Instance {
         Ok(Self { process, road: Road { proxy, target: bed.target().address() }, forwards })
     }
 
-    /// [`launch`](Self::launch), and a first request served.
+    /// Does the same as [`launch`](Self::launch), and waits for a first served request.
     pub(crate) async fn start(peer: &Peer, bed: &Bed, way: Way) -> Result<Self> {
         let mut instance = Self::launch(peer, bed, way)?;
         instance.first_request().await.with_context(|| format!("start {}", peer.name))?;
         Ok(instance)
     }
 
-    /// Asks until a request is served.
+    /// Sends requests until one is served.
     pub(crate) async fn first_request(&mut self) -> Result<()> {
         let limit = Instant::now() + START_LIMIT;
         let mut last = io::Error::from(io::ErrorKind::TimedOut);
@@ -74,7 +74,7 @@ impl Instance {
         self.road
     }
 
-    /// Where it listens for the clients of a database; none where that does not run.
+    /// The address of the forward to a database; `None` if the database is not running.
     pub(crate) fn forward(&self, to: Database) -> Option<SocketAddr> {
         self.forwards.iter().find(|forward| forward.to == to).map(|forward| forward.at)
     }
@@ -88,7 +88,7 @@ impl Instance {
     }
 }
 
-/// One to each database that runs; over a line there is none.
+/// A forward to each running database; none over a line.
 fn forwards(bed: &Bed, way: Way) -> Result<Vec<Forward>> {
     let databases = bed.databases().filter(|_| way == Way::Near);
     let forward = |(to, target)| {
@@ -124,7 +124,7 @@ fn command(peer: &Peer, bed: &Bed, way: Way, port: u16, forwards: &[Forward]) ->
         }
     }
     command.env_remove("SSH_AUTH_SOCK");
-    // What a peer remembers of a line is its own, and gone with the bed.
+    // What a peer remembers about a line stays with the peer, and is deleted with the bed.
     command.env("XDG_STATE_HOME", bed.file(&format!("state of {}", peer.name)));
     Ok(command)
 }
@@ -158,7 +158,7 @@ fn sing_box_config(bed: &Bed, way: Way, port: u16, forwards: &[Forward]) -> Resu
     Ok(config.to_string())
 }
 
-/// How long a peer may take until its first answer.
+/// The time limit for a peer's first answer.
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// How long one request of that time may take.
+/// The time limit for each request until then.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);

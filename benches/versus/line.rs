@@ -1,8 +1,8 @@
-//! A line as people have it at home, in user space: a rate, a delay and one bounded queue each way,
-//! which all connections over it share, packet by packet.
+//! A user-space model of a home connection: a rate, a delay, and one bounded queue in each
+//! direction, which all connections share packet by packet.
 //!
-//! What the queue has no room for stays with its sender, as with a congestion control that loses
-//! nothing: so a sender sees a line by its time and its rate alone.
+//! Data that does not fit into the queue waits with its sender, as with a congestion control that
+//! never loses a packet: so a sender notices only the delay and the rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,24 +16,24 @@ use tokio::time::{Instant, sleep_until};
 /// One direction of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quality {
-    /// The time each byte takes besides the queue, one way.
+    /// The one-way delay in addition to the queue.
     pub(crate) delay: Duration,
-    /// Bytes a second; 0 for as many as there are.
+    /// Bytes per second; 0 for unlimited.
     pub(crate) rate: u32,
     /// When nothing passes.
     pub(crate) stalls: Stalls,
 }
 
-/// How often a line stands still.
+/// How often a line stalls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stalls {
     /// Never.
     Never,
-    /// For [`STALL`], at random, one part in a hundred of the time: a handover of a mobile network.
+    /// For [`STALL`] at random times, one percent of the time in total, like handovers of a mobile network.
     Mobile,
 }
 
-/// When a line is free, at its rate and with its stalls.
+/// Computes when a line is free, given its rate and its stalls.
 #[derive(Debug)]
 pub(crate) struct Pace {
     rate: u32,
@@ -42,18 +42,18 @@ pub(crate) struct Pace {
     stall: Instant,
 }
 
-/// One direction of a line, for as long as its runtime lives.
+/// One direction of a line, which works as long as its runtime lives.
 #[derive(Debug)]
 pub(crate) struct Lane {
     rate: u32,
     delay: AtomicU64,
-    /// How long the queue may be, in bytes, and what room it has now.
+    /// The capacity of the queue in bytes, and its free space.
     queue_size: usize,
     room: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<Packet>,
 }
 
-/// Where what a connection sent comes out, and when.
+/// The exit of a connection: its data, with the time at which they arrive.
 pub(crate) type Exit = mpsc::UnboundedSender<(Instant, Bytes)>;
 
 #[derive(Debug)]
@@ -65,20 +65,20 @@ struct Packet {
 }
 
 impl Quality {
-    /// How much may wait at the entrance, in bytes.
+    /// The capacity of the queue at the entrance, in bytes.
     pub(crate) fn queue_size(self) -> usize {
         (self.rate as usize * QUEUE.subsec_millis() as usize / 1000).max(2 * MTU)
     }
 }
 
 impl Pace {
-    /// A line that is free `now`.
+    /// A line that is free at `now`.
     pub(crate) fn new(quality: Quality, now: Instant) -> Self {
         let Quality { rate, stalls, .. } = quality;
         Self { rate, stalls, free_at: now, stall: now + until_stall() }
     }
 
-    /// When a packet of this many bytes has passed: after those before it.
+    /// The time when a packet of this size has passed, after those before it.
     pub(crate) fn pass(&mut self, entered: Instant, bytes: u32) -> Instant {
         self.free_at = self.free_at.max(entered);
         if self.stalls == Stalls::Mobile && self.free_at > self.stall {
@@ -93,7 +93,7 @@ impl Pace {
 }
 
 impl Lane {
-    /// Opens a lane. Its transmitter is a task of the runtime that this is called in.
+    /// Opens a lane. Its transmitter is a task of the current runtime.
     pub(crate) fn open(quality: Quality) -> Arc<Self> {
         let (queue, packets) = mpsc::unbounded_channel();
         let Quality { delay, rate, .. } = quality;
@@ -111,26 +111,26 @@ impl Lane {
         lane
     }
 
-    /// Changes the time that the bytes that follow take.
+    /// Changes the delay of subsequent bytes.
     pub(crate) fn set_delay(&self, delay: Duration) {
         self.delay.store(u64::try_from(delay.as_micros()).expect("a short time"), Relaxed);
     }
 
-    /// Whether nothing waits to pass.
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.room.available_permits() == self.queue_size
     }
 
-    /// How much one packet takes, in bytes.
+    /// The size of a packet, in bytes.
     pub(crate) fn packet(&self) -> usize {
         match self.rate {
             0 => 256 << 10,
-            // As large as it may be without being noticed, since each costs us time.
+            // As large as possible without a noticeable effect, since each packet costs CPU time.
             rate => (rate as usize / 5000).max(MTU),
         }
     }
 
-    /// The most of one connection that may be on its way, in bytes.
+    /// The most bytes of one connection that may be in flight.
     pub(crate) fn in_flight(&self) -> usize {
         match self.rate {
             0 => 256 << 20,
@@ -138,8 +138,8 @@ impl Lane {
         }
     }
 
-    /// Sends one packet, when its turn has come to enter the queue: first come, first served, so that
-    /// connections that all have much to send take turns.
+    /// Sends one packet once there is room in the queue: first come, first served, so that
+    /// connections with much to send take turns.
     pub(crate) async fn send(&self, bytes: Bytes, exit: &Exit) {
         if self.rate == 0 {
             let _ = exit.send((self.due(Instant::now()), bytes));
@@ -151,9 +151,9 @@ impl Lane {
         let _ = self.queue.send(Packet { entered, bytes, exit: exit.clone(), _room: room });
     }
 
-    /// Makes a socket's buffer as small as it can be without losing speed: what lies in it is in no
-    /// queue that others share. The segments are those of a real line, since loopback's would have the
-    /// sender take megabytes in advance.
+    /// Makes a socket's buffer as small as possible without losing speed: data in it is not in the
+    /// shared queue. Segments have the size of a real line's; with those of loopback, the sender would
+    /// accept megabytes in advance.
     pub(crate) fn tune(&self, socket: &TcpSocket) -> std::io::Result<()> {
         if self.rate > 0 {
             socket2::SockRef::from(socket).set_tcp_mss(SEGMENT)?;
@@ -162,16 +162,16 @@ impl Lane {
         Ok(())
     }
 
-    /// When what leaves the queue now comes out.
+    /// The time of arrival of what leaves the queue now.
     fn due(&self, sent: Instant) -> Instant {
         let delay = Duration::from_micros(self.delay.load(Relaxed));
-        // The timer and the wait beneath it both round up to whole milliseconds: one less meets the
-        // mean.
+        // The timer and the wait beneath it both round up to whole milliseconds: one less gives the
+        // right mean.
         sent + delay.saturating_sub(Duration::from_millis(1))
     }
 }
 
-/// Empties the queue of a lane at its rate.
+/// Sends the queue of a lane at its rate.
 async fn transmit(
     lane: std::sync::Weak<Lane>,
     mut packets: mpsc::UnboundedReceiver<Packet>,
@@ -188,18 +188,18 @@ async fn transmit(
     }
 }
 
-/// Of an exponential distribution, so that they come at any time.
+/// The time until the next stall, exponentially distributed.
 fn until_stall() -> Duration {
     STALL.mul_f64(-99.0 * (1.0 - fastrand::f64()).ln())
 }
 
-/// How much may wait at the entrance of a lane, as time at its rate.
+/// The capacity of the queue, as time at the line's rate.
 pub(crate) const QUEUE: Duration = Duration::from_millis(100);
-/// How long one stall takes.
+/// The duration of a stall.
 pub(crate) const STALL: Duration = Duration::from_millis(300);
-/// What an Ethernet packet carries of a TCP stream, in bytes.
+/// The TCP payload of an Ethernet packet, in bytes.
 const MTU: usize = 1448;
-/// The same, for a socket.
+/// The same, as a segment size for a socket.
 const SEGMENT: u32 = 1448;
-/// Of a socket, in bytes.
+/// The smallest socket buffer, in bytes.
 const LEAST_BUFFER: u32 = 6 << 10;

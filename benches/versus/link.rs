@@ -1,4 +1,4 @@
-//! A port that leads to another over a line.
+//! A port that forwards to another over a line.
 
 use std::future::pending;
 use std::io;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::line::{Lane, Quality};
 
-/// A port that leads to another over a line, as long as it is kept. It runs on a thread of its own, so
-/// that the load does not stretch the delay.
+/// A port that forwards to another over a line until dropped. It runs on a thread of its own, so that
+/// the load does not add to the delay.
 #[derive(Debug)]
 pub(crate) struct Link {
     address: SocketAddr,
@@ -35,14 +35,14 @@ struct Line {
 }
 
 impl Link {
-    /// Leads to `upstream`, `up` from here to there and `down` back.
+    /// Forwards to `upstream`, with the qualities `up` to there and `down` back.
     pub(crate) fn start(upstream: SocketAddr, up: Quality, down: Quality) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (line, listener) = {
             let _inside = runtime.enter();
             let line = Arc::new(Line { up: Lane::open(up), down: Lane::open(down) });
             let socket = TcpSocket::new_v4()?;
-            // An accepted socket inherits what its listener is set to.
+            // Accepted sockets inherit the settings of the listener.
             line.up.tune(&socket)?;
             socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
             (line, socket.listen(1024)?)
@@ -63,7 +63,7 @@ impl Link {
         self.address
     }
 
-    /// Whether nothing waits to pass.
+    /// Whether both queues are empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.line.up.is_empty() && self.line.down.is_empty()
     }
@@ -102,11 +102,11 @@ async fn connect(upstream: SocketAddr, line: &Line) -> io::Result<TcpStream> {
     socket.connect(upstream).await
 }
 
-/// One direction of a connection, until either end is gone.
+/// Carries one direction of a connection, until either end is gone.
 async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, lane: &Lane) {
     let (exit, due) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(lane.in_flight()));
-    // Whoever ends first takes the other along: a receiver that is gone ends its sender.
+    // The first to end stops the other: with the receiver gone, there is no use for the sender.
     tokio::select! {
         () = async {
             take(from, exit, &room, lane).await;
@@ -129,7 +129,7 @@ async fn take(
             Ok(0) | Err(_) => return,
             Ok(read) => u32::try_from(read).expect("a read is no larger than the buffer"),
         };
-        // The time of an acknowledgement is the line's, not this kernel's, which may put it off by 40 ms.
+        // The timing of ACKs is to be the line's, not that of this kernel, which may delay them by 40 ms.
         let _ = SockRef::from(from.as_ref()).set_tcp_quickack(true);
         let Ok(permit) = room.acquire_many(read).await else { return };
         permit.forget();

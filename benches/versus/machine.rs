@@ -1,13 +1,13 @@
-//! What the comparison ran on.
+//! The machine that the comparison ran on.
 
 use std::fs;
 use std::thread::available_parallelism;
 
-/// One line: the processor, how many of it, the kernel.
+/// A line with the processor, the number of cores, and the kernel.
 pub(crate) fn description() -> String {
     let cores = available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // What follows the version is who built it.
+    // The rest of the version says who built it.
     let version = kernel.trim().split('-').next().unwrap_or_default();
     format!("{}, {cores} cores, Linux {version}", processor())
 }

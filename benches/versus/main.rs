@@ -1,17 +1,17 @@
-//! `cargo bench --bench versus`: this program, `ssh -D` and each other peer found, side by side, on
-//! one machine, through one `sshd`, to one target.
+//! `cargo bench --bench versus`: compares this program, `ssh -D` and each other peer found, on one
+//! machine, through one `sshd`, to one target.
 //!
 //! ```text
 //! client ──► peer ──(link)──► sshd ──► target      a measure is one kind of load on this road
 //! ```
 //!
-//! With `--packets` the link is a pair of TUN devices, one in a network namespace with `sshd` and the
-//! target (`wire`): real TCP meets its queues. Otherwise it passes on what TCP connections carry (`link`),
-//! loses nothing, and needs no privileges.
+//! With `--packets` the link is a pair of TUN devices, one of them in a network namespace with `sshd` and
+//! the target (`wire`): real TCP meets the queues. Otherwise the link relays TCP streams (`link`), loses
+//! nothing, and needs no privileges.
 //!
-//! `bed` is what all peers share, `peer` who they are, `instance` one that runs, `measure` what is
-//! done with it, `rounds` the order of it, `results` the figures and `report` what is shown of them.
-//! Run by `cargo test --benches` it does everything once and briefly, to see that it works.
+//! `bed` is what all peers share, `peer` lists them, `instance` is a running one, `measure` applies
+//! a load, `rounds` sets the order, `results` holds the figures, and `report` presents them. Run by
+//! `cargo test --benches`, it does everything once and briefly, as a smoke test.
 
 #![allow(clippy::disallowed_methods, reason = "what is started ends with the measurement")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
@@ -63,7 +63,7 @@ use crate::rounds::Rounds;
 use crate::sshd::Sshd;
 
 fn main() -> ExitCode {
-    // As a test it gets the arguments of the test harness, which mean nothing here.
+    // As a test it gets the arguments of the test harness, which have no meaning here.
     let as_test = !env::args().any(|argument| argument == "--bench");
     let outcome = if as_test { smoke() } else { bench() };
     match outcome {
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything once and briefly, and packets where that is possible.
+/// Does everything once and briefly, including packets if possible.
 fn smoke() -> Result<()> {
     block_on(&Args::parse_from(AS_TEST), Effort::Smoke, &Carried::Streams)?;
     match split() {
@@ -84,9 +84,9 @@ fn smoke() -> Result<()> {
     }
 }
 
-/// What was asked for.
+/// Runs what the command line asks for.
 fn bench() -> Result<()> {
-    // Cargo hands its own `--bench` on.
+    // Cargo passes its own `--bench` on.
     let args = Args::parse_from(env::args().filter(|argument| argument != "--bench"));
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let carried = if args.packets && !args.list {
@@ -100,8 +100,8 @@ fn bench() -> Result<()> {
     block_on(&args, effort, &carried)
 }
 
-/// Moves this process into a network namespace of its own, and makes another for the servers. Threads that
-/// run stay behind, so it is done before they start.
+/// Moves this process into a network namespace of its own, and creates another for the servers. Running
+/// threads stay behind, so it precedes their start.
 fn split() -> Result<Carried> {
     File::options().read(true).write(true).open(TUN).with_context(|| format!("open {TUN}"))?;
     namespace::enter_new()?;
@@ -110,7 +110,7 @@ fn split() -> Result<Carried> {
 
 #[tokio::main(worker_threads = 2)]
 async fn block_on(args: &Args, effort: Effort, carried: &Carried) -> Result<()> {
-    // Whatever ends this, everything that was started is dropped, and so ended, before we are.
+    // However this ends, everything that was started is dropped, and thereby stopped, before the process exits.
     tokio::select! {
         outcome = run(args, effort, carried) => outcome,
         outcome = interrupted() => outcome,
@@ -165,7 +165,7 @@ async fn run(args: &Args, effort: Effort, carried: &Carried) -> Result<()> {
     }
 }
 
-/// The databases that the measures want and that are here; measures of the others are taken out.
+/// The databases that the measures need and that are installed; measures that need another are removed.
 fn databases(measures: &mut Vec<Measure>) -> Vec<Database> {
     let mut databases: Vec<Database> = Vec::new();
     measures.retain(|measure| {
@@ -181,7 +181,7 @@ fn databases(measures: &mut Vec<Measure>) -> Vec<Database> {
     databases
 }
 
-/// As a test: everything must have worked with `ssh -D`.
+/// The verdict as a test: everything must have worked with `ssh -D`.
 fn judge(results: &Results) -> Result<()> {
     let start = format!("{BASE}, ");
     match results.notes.iter().find(|note| note.starts_with(&start)) {
@@ -211,7 +211,7 @@ fn setting(bed: &Bed, peers: &[Peer], effort: Effort, rounds: u16, road: &str) -
     Setting { machine, method }
 }
 
-/// What the packets met.
+/// The congestion control, and the packet loss.
 fn packets(bed: &Bed, far: &Namespace) -> Result<String> {
     let here = namespace::congestion_control()?;
     let there = far.inside(namespace::congestion_control)?;
@@ -220,7 +220,7 @@ fn packets(bed: &Bed, far: &Namespace) -> Result<String> {
     Ok(format!("The lines carry packets, with {control}; packets lost, of all peers: {losses}."))
 }
 
-/// A thousand idle connections are five thousand descriptors, here and in `sshd`.
+/// A thousand idle connections need five thousand descriptors, here and in `sshd`.
 fn raise_descriptor_limit() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(8192, |maximum| maximum.min(8192));
@@ -231,7 +231,7 @@ fn raise_descriptor_limit() -> Result<()> {
     Ok(())
 }
 
-/// Comes back, with an error, when the user or the system asks for the end.
+/// Completes, with an error, on an interrupt from the user or the system.
 async fn interrupted() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -245,9 +245,9 @@ fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("write to standard output")
 }
 
-/// Where TUN devices are made.
+/// The device from which TUN devices are created.
 const TUN: &str = "/dev/net/tun";
-/// Enough to go through every kind of measure once, in a few seconds.
+/// A selection with one measure of each kind, for a few seconds.
 const AS_TEST: [&str; 5] = [
     "versus",
     "--peers=sockeye",
@@ -255,6 +255,6 @@ const AS_TEST: [&str; 5] = [
     "--only=ping under,nobody reads",
     "--only=idle,first byte,cut to,redis,pgbench",
 ];
-/// The same of packets, with `ssh -D` alone.
+/// The same with packets, and `ssh -D` alone.
 const AS_TEST_OF_PACKETS: [&str; 4] =
     ["versus", "--packets", "--peers=ssh -D", "--only==fibre: one upload"];

@@ -1,4 +1,4 @@
-//! What is measured, and how one figure of one peer is taken.
+//! The measures, and how one figure of one peer is taken.
 
 mod bulk;
 mod database;
@@ -25,7 +25,7 @@ pub(crate) use bulk::Direction;
 use line::Beside;
 pub(crate) use line::meet;
 
-/// One thing that is done with a peer; it yields a figure for each of its rows.
+/// A load on a peer, which yields one figure for each of its rows.
 #[derive(Debug)]
 pub(crate) struct Measure {
     pub(crate) name: String,
@@ -37,20 +37,20 @@ pub(crate) struct Measure {
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// What it is, within its measure.
+    /// The name of the figure within its measure.
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
 }
 
-/// Which way a figure is good.
+/// Whether more or less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Better {
     Higher,
     Lower,
 }
 
-/// Measures that are drawn together.
+/// Measures that are plotted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
     Short,
@@ -66,7 +66,7 @@ impl Group {
     pub(crate) const ALL: [Self; 7] =
         [Self::Short, Self::Bulk, Self::Far, Self::Line, Self::Ping, Self::Unread, Self::Cost];
 
-    /// A word for the name of its picture, and a title.
+    /// A word for the file name of the plot, and a title.
     pub(crate) fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Short => ("short", "Short connections"),
@@ -95,22 +95,22 @@ enum Kind {
     Cut,
 }
 
-/// What a measure finds when it is one peer's turn.
+/// Everything that a measure needs for one peer's turn.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) bed: &'a Bed,
     pub(crate) peer: &'a Peer,
     pub(crate) effort: Effort,
-    /// The peer's standing instance, where the measure uses one.
+    /// The peer's running instance, if the measure uses one.
     pub(crate) standing: Option<&'a Instance>,
 }
 
-/// What one turn yields.
+/// The result of one turn.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    /// One for each row of the measure, and perhaps more, which are not shown.
+    /// One for each row of the measure; additional ones are not shown.
     pub(crate) values: Vec<f64>,
-    /// What the reader should know beside them.
+    /// A remark for the reader.
     pub(crate) note: Option<String>,
 }
 
@@ -127,7 +127,7 @@ impl Turn<'_> {
 }
 
 impl Measure {
-    /// The instance that must run for it; none where it starts one of its own.
+    /// The instance that must be running for it; `None` if it starts its own.
     pub(crate) fn availability(&self) -> Option<Way> {
         match self.kind {
             Kind::Short { way, .. } | Kind::Bulk { way, .. } => Some(way),
@@ -139,7 +139,7 @@ impl Measure {
         }
     }
 
-    /// The database that must run for it.
+    /// The database that must be running for it.
     pub(crate) fn database(&self) -> Option<Database> {
         match self.kind {
             Kind::Redis { .. } => Some(Database::Redis),
@@ -286,5 +286,5 @@ const UNREAD: [Row; 3] = [
     lower("requests of others that failed", ""),
 ];
 
-/// The longest that one turn may take, whatever the peer does.
+/// The time limit of a turn.
 const TURN_LIMIT: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! Who is compared: this program, `ssh -D`, sing-box, and variants of this program.
+//! The peers to compare: this program, `ssh -D`, sing-box, and variants of this program.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,40 +6,40 @@ use std::process::Command;
 
 use crate::args::{Args, Variant};
 
-/// The peer that the ratios are taken to.
+/// The peer that ratios refer to.
 pub(crate) const BASE: &str = "ssh -D";
 
-/// One side of the comparison, with its own defaults unless its name says otherwise.
+/// A peer, with its own defaults unless its name says otherwise.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) name: String,
-    /// What it calls its version, on one line.
+    /// Its version, on one line.
     pub(crate) version: String,
     pub(crate) program: Program,
     pub(crate) scope: Scope,
 }
 
-/// Which program it is, and so how it is started.
+/// The program, which determines how it is started.
 #[derive(Debug)]
 pub(crate) enum Program {
     /// OpenSSH's client.
     Ssh,
-    /// This program, with further arguments.
+    /// This program, with additional arguments.
     Sockeye { binary: PathBuf, arguments: Vec<String> },
     /// sing-box with a `socks` inbound and an `ssh` outbound.
     SingBox { binary: PathBuf },
 }
 
-/// Which measures a peer takes part in.
+/// The measures that a peer takes part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     All,
-    /// Only those in which the number of sessions matters.
+    /// Only those that depend on the number of sessions.
     Sessions,
 }
 
-/// The peers that are here and wanted, in the order of the table; a line on standard error for each
-/// that is not here.
+/// The peers that are available and selected, in table order; the others are reported on standard
+/// error.
 pub(crate) fn find(args: &Args) -> Vec<Peer> {
     let mut peers = ours(args);
     let version = first_line(Command::new("ssh").arg("-V"));
@@ -64,7 +64,7 @@ pub(crate) fn find(args: &Args) -> Vec<Peer> {
     peers
 }
 
-/// This program as it is, on one session, and as `--variant` says.
+/// This program by default, with one session, and in the variants of `--variant`.
 fn ours(args: &Args) -> Vec<Peer> {
     let built = || PathBuf::from(env!("CARGO_BIN_EXE_sockeye"));
     let binary = env::var_os("SOCKEYE_BIN").map_or_else(built, PathBuf::from);
@@ -103,7 +103,7 @@ fn sing_box() -> Option<(PathBuf, String)> {
     Some((binary, version))
 }
 
-/// The first line that a command prints, wherever; none when it prints nothing or cannot start.
+/// The first line of a command's output on either stream; `None` if there is none or the command cannot start.
 fn first_line(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     let text = [output.stdout, output.stderr].concat();

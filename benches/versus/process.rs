@@ -1,4 +1,4 @@
-//! A process that we started: ended with its handle, and read through `/proc`.
+//! A child process, killed with its handle and inspected through `/proc`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A child process; dropping the handle kills it and waits for its end.
+/// A child process; dropping the handle kills and reaps it.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -15,7 +15,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` with nothing on standard input and the rest in the file `log`.
+    /// Starts `command` with an empty standard input, and its output in the file `log`.
     pub(crate) fn start(mut command: Command, log: PathBuf) -> Result<Self> {
         let file = File::create(&log).with_context(|| format!("create {}", log.display()))?;
         let child = command
@@ -35,7 +35,7 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The end of what it wrote, on one line, with control characters escaped.
+    /// The end of its output, on one line, with control characters escaped.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let tail = &log[log.len().saturating_sub(400)..];
@@ -50,19 +50,19 @@ impl Drop for Process {
     }
 }
 
-/// Ends one process at once. That it has gone already is fine.
+/// Kills a process; one that has already gone is not an error.
 pub(crate) fn kill(id: u32) {
     if let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
-/// Whether the process is there and not merely waiting to be reaped.
+/// Whether the process is running, and not a zombie.
 pub(crate) fn runs(id: u32) -> bool {
     stat(id).is_some_and(|fields| fields[0] != "Z")
 }
 
-/// The processes that `ancestor` started, and those that they started.
+/// All descendants of `ancestor`.
 pub(crate) fn descendants(ancestor: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
         .into_iter()
@@ -80,7 +80,7 @@ pub(crate) fn descendants(ancestor: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// Processor time that a process has used so far, user and system, in seconds. Linux counts it in
+/// The processor time of a process so far, user and system, in seconds. Linux counts it in
 /// hundredths.
 pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
     let fields = stat(id).context("read the process's stat")?;
@@ -88,7 +88,7 @@ pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
     Ok(ticks / 100.0)
 }
 
-/// Resident memory of a process in kB, from `smaps_rollup`: exact, where `status` is only near.
+/// The resident memory of a process in kB, from `smaps_rollup`: exact, unlike `status`.
 pub(crate) fn resident_kb(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/smaps_rollup");
     let rollup = fs::read_to_string(Path::new(&path)).with_context(|| format!("read {path}"))?;
@@ -96,8 +96,8 @@ pub(crate) fn resident_kb(id: u32) -> Result<f64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
-/// The fields of `/proc/ID/stat` from the third (the state) on; the second, the name, may hold
-/// blanks and brackets.
+/// The fields of `/proc/ID/stat` from the third (the state) on; the second, the name, may contain
+/// spaces and parentheses.
 fn stat(id: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

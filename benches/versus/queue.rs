@@ -1,4 +1,4 @@
-//! The queue in front of a line of packets: what it has no room for is dropped, as a modem does it.
+//! The drop-tail queue in front of a line of packets, as in a modem.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use crate::line::{Pace, Quality};
 
-/// The entrance of one direction of a line. It only reckons: the caller knows the time and keeps the
-/// packets.
+/// The entrance of one direction of a line. It only computes: the caller supplies the time and keeps
+/// the packets.
 #[derive(Debug)]
 pub(crate) struct DropTail {
     pace: Pace,
     delay: Duration,
-    /// In bytes; none where the line has no rate, and so no queue.
+    /// The capacity in bytes; `None` if the line has no rate, and so no queue.
     size: Option<usize>,
-    /// When each packet has left the queue, and its bytes.
+    /// The time when each packet will have left the queue, and its size.
     waiting: VecDeque<(Instant, usize)>,
     backlog: usize,
 }
@@ -27,8 +27,7 @@ impl DropTail {
         Self { pace, delay, size, waiting: VecDeque::new(), backlog: 0 }
     }
 
-    /// When a packet that comes `now` arrives at the other end; none when it is dropped. Packets arrive in
-    /// the order in which they came.
+    /// The arrival time of a packet that enters `now`; `None` if it is dropped. Packets arrive in order.
     pub(crate) fn enter(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
         while let Some((left, gone)) = self.waiting.front().copied()
             && left <= now

@@ -1,4 +1,4 @@
-//! What is shown: the table, the files under `target/versus/`.
+//! The presentation of the results: the table, and the files under `target/versus/`.
 
 pub(crate) mod document;
 mod plot;
@@ -12,23 +12,23 @@ use serde_json::json;
 
 use crate::results::Results;
 
-/// What was measured on what.
+/// The setting of the measurements.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// The machine, the versions.
+    /// The machine and the versions.
     pub(crate) machine: String,
     /// How the figures were taken.
     pub(crate) method: String,
 }
 
-/// The table for the terminal, with what it was measured on.
+/// The table for the terminal, with the setting.
 pub(crate) fn text(results: &Results, setting: &Setting) -> String {
     let mut lines = vec![table::text(results), setting.machine.clone(), setting.method.clone()];
     lines.extend(results.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n") + "\n"
 }
 
-/// Writes the figures, the table for the README and the pictures, and says where.
+/// Writes the figures, the table for the README and the plots; returns the directory.
 pub(crate) fn write(results: &Results, setting: &Setting) -> Result<PathBuf> {
     let dir = directory();
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
@@ -42,7 +42,7 @@ pub(crate) fn write(results: &Results, setting: &Setting) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// `versus` in the build directory, which the binary itself lies in.
+/// `versus` in the build directory, where the binary is.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("versus")
 }

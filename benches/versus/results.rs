@@ -1,4 +1,4 @@
-//! The figures of all rounds, and what follows from them.
+//! The figures of all rounds, and their statistics.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::stats::{median, median_ratio, worst};
 pub(crate) struct Results {
     pub(crate) peers: Vec<Peer>,
     pub(crate) lines: Vec<Line>,
-    /// What went wrong, each once.
+    /// Failures and remarks, without duplicates.
     pub(crate) notes: Vec<String>,
 }
 
@@ -22,24 +22,24 @@ pub(crate) struct Line {
     pub(crate) group: Group,
     pub(crate) measure: String,
     pub(crate) row: Row,
-    /// What each peer reached.
+    /// The results of each peer.
     pub(crate) cells: Vec<Cell>,
 }
 
-/// What one peer reached in one row.
+/// The result of one peer in one row.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    /// The figure of each round; not a number where the turn failed, infinite for "never".
+    /// The figure of each round; NaN if the turn failed, infinite for "never".
     pub(crate) rounds: Vec<f64>,
     pub(crate) median: f64,
-    /// The largest of them, or the smallest where more is better.
+    /// The largest of them, or the smallest if more is better.
     pub(crate) worst: f64,
-    /// The median of the ratios to [`BASE`], round by round; not a number for that peer itself.
+    /// The median of the per-round ratios to [`BASE`]; NaN for that peer itself.
     pub(crate) ratio: f64,
 }
 
 impl Results {
-    /// Puts the figures in order.
+    /// Arranges the figures by row and peer.
     pub(crate) fn collect(peers: Vec<Peer>, measures: Vec<Measure>, taken: Vec<Taken>) -> Self {
         let (rounds, notes) = sort(&peers, &measures, taken);
         let base = peers.iter().position(|peer| peer.name == BASE);
@@ -68,12 +68,12 @@ impl Results {
         Self { peers, lines, notes }
     }
 
-    /// The peers whose ratio to [`BASE`] means something.
+    /// The peers other than [`BASE`].
     pub(crate) fn others(&self) -> impl Iterator<Item = (usize, &Peer)> {
         self.peers.iter().enumerate().filter(|(_, peer)| peer.name != BASE)
     }
 
-    /// Everything, for programs. "Never" and "not measured" are null there; the notes tell them
+    /// All results for programs. "Never" and "not measured" are both null; the notes tell them
     /// apart.
     pub(crate) fn to_json(&self) -> Value {
         let peers = self.peers.iter().map(|peer| {
@@ -107,7 +107,7 @@ impl Results {
     }
 }
 
-/// The rows that each peer brought in each round, by measure and peer; and the notes.
+/// The figures by measure, peer, round and row; and the notes.
 type Sorted = (Vec<Vec<Vec<Vec<f64>>>>, Vec<String>);
 
 fn sort(peers: &[Peer], measures: &[Measure], taken: Vec<Taken>) -> Sorted {

@@ -1,4 +1,4 @@
-//! The rounds: each measure of each peer in turn, again and again.
+//! The rounds: each measure of each peer in turn, repeatedly.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::measure::{self, Figures, Measure, Turn};
 use crate::peer::Peer;
 use crate::results::Results;
 
-/// A comparison that is going on. All peers stand at once and are idle outside their turn.
+/// A comparison in progress. All peers run at once, and are idle outside their turns.
 #[derive(Debug)]
 pub(crate) struct Rounds<'a> {
     bed: &'a Bed,
@@ -34,8 +34,8 @@ impl<'a> Rounds<'a> {
         Self { bed, peers, measures, effort, standing: HashMap::new() }
     }
 
-    /// Takes every measure of every peer `rounds` times, interleaved: a slow minute of the machine
-    /// falls on all peers alike.
+    /// Takes every measure of every peer `rounds` times, interleaved, so that a slow minute of the
+    /// machine affects all peers alike.
     pub(crate) async fn run(mut self, rounds: u16) -> Results {
         let turns = self.measures.iter().map(|measure| self.of(measure).len()).sum::<usize>();
         let bar = progress(turns * usize::from(rounds));
@@ -62,7 +62,7 @@ impl<'a> Rounds<'a> {
         (0..self.peers.len()).filter(|peer| measure.wants(&self.peers[*peer])).collect()
     }
 
-    /// Starts every instance that will be needed; a failure shows again when its turn comes.
+    /// Starts every instance that will be needed; a failure is reported again at its turn.
     async fn start_all(&mut self, bar: &ProgressBar, taken: &mut Vec<Taken>) {
         for measure in 0..self.measures.len() {
             let Some(way) = self.measures[measure].availability() else { continue };
@@ -75,8 +75,8 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Starts the peer, and lets it meet its line by a download: what a line carries is learnt once, and
-    /// known in every later run.
+    /// Starts the peer, and makes a download over its line: what a peer learns about a line once, it
+    /// knows in every later run.
     async fn introduce(&mut self, peer: usize, way: Way) -> Result<()> {
         if self.standing.contains_key(&(peer, way)) {
             return Ok(());
@@ -107,13 +107,13 @@ impl<'a> Rounds<'a> {
             Ok(figures)
         });
         if let (Err(_), Some(way)) = (&outcome, way) {
-            // It may be in any state now: the next turn has a new one.
+            // It may be in any state now, so the next turn gets a new one.
             self.standing.remove(&(peer, way));
         }
         outcome
     }
 
-    /// Makes sure that the peer runs.
+    /// Makes sure that the peer is running.
     async fn stand(&mut self, peer: usize, way: Way) -> Result<()> {
         if self.standing.get_mut(&(peer, way)).is_some_and(|instance| !instance.has_ended()) {
             return Ok(());
@@ -124,7 +124,7 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    /// Waits until the connections of the turn before are gone, and what they left on the lines.
+    /// Waits until the connections of the previous turn are gone, and their data has left the lines.
     async fn quiet(&self) {
         let limit = Instant::now() + Duration::from_secs(30);
         let mut quiet = 0;
@@ -136,7 +136,7 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Another is the first in each round: whoever comes after a slow one finds the machine rested.
+/// Rotates the order in each round: the peer after a slow one finds the machine rested.
 fn rotated(mut peers: Vec<usize>, round: u16) -> Vec<usize> {
     if !peers.is_empty() {
         let by = usize::from(round) % peers.len();
@@ -145,10 +145,10 @@ fn rotated(mut peers: Vec<usize>, round: u16) -> Vec<usize> {
     peers
 }
 
-/// What a turn of a measure and a peer, both by their number, brought.
+/// The result of a turn, with the indexes of its measure and peer.
 pub(crate) type Taken = (usize, usize, Result<Figures>);
 
-/// A bar on standard error, which is not there where that is no terminal.
+/// A progress bar on standard error, if that is a terminal.
 fn progress(turns: usize) -> ProgressBar {
     let bar = ProgressBar::new(turns as u64);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left: {wide_msg}")

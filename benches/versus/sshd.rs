@@ -1,5 +1,5 @@
-//! The SSH server that every peer goes through: the machine's own `sshd` with a configuration and
-//! keys of our own.
+//! The SSH server for all peers: the machine's own `sshd`, with a separate configuration and
+//! separate keys.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::client::free_port;
 use crate::process::{self, Process};
 
-/// A running `sshd`; dropping it ends it and the processes of its connections.
+/// A running `sshd`; dropping it kills it and the processes of its connections.
 #[derive(Debug)]
 pub(crate) struct Sshd {
     process: Process,
@@ -23,20 +23,20 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    /// Where this machine keeps its `sshd`; it wants to be started by its full path.
+    /// The path of the machine's `sshd`, which must be started by its full path.
     pub(crate) fn find() -> Option<PathBuf> {
         let usual = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
         usual.iter().map(PathBuf::from).find(|path| path.exists())
     }
 
-    /// Makes its keys and its configuration in `dir`, starts it and waits until it answers. `at` is where it
-    /// listens, on a port of its own.
+    /// Generates keys and a configuration in `dir`, starts the server and waits until it answers. It listens
+    /// at `at`, on a port of its own.
     pub(crate) fn start(binary: &Path, dir: &Path, at: Ipv4Addr) -> Result<Self> {
         for key in ["host", "id"] {
             make_key(&dir.join(key))?;
         }
         if rustix::process::getuid().is_root() {
-            // sshd's privilege separation wants it; the service makes it when it starts.
+            // sshd's privilege separation needs this directory, which is otherwise created when the service starts.
             fs::create_dir_all("/run/sshd").context("create /run/sshd")?;
         }
         let listen = SocketAddr::from((at, free_port()?));
@@ -50,12 +50,12 @@ impl Sshd {
         Ok(Self { process, address, version })
     }
 
-    /// Where it is reached from where it runs.
+    /// The address, as seen from its own side of the lines.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it calls itself, such as `OpenSSH_9.2p1`.
+    /// Its version, such as `OpenSSH_9.2p1`.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }
@@ -94,7 +94,7 @@ fn make_key(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The server's defaults, but for what would limit the load.
+/// The server's defaults, except for those that would limit the load.
 fn write_config(binary: &Path, config: &Path, dir: &Path, listen: SocketAddr) -> Result<()> {
     let lines = format!(
         "ListenAddress {listen}\nHostKey {host}\nAuthorizedKeysFile {id}.pub\n\
@@ -105,7 +105,7 @@ fn write_config(binary: &Path, config: &Path, dir: &Path, listen: SocketAddr) ->
         host = dir.join("host").display(),
         id = dir.join("id").display(),
     );
-    // Only OpenSSH 9.8 and later know the penalties, and an unknown word is an error.
+    // Only OpenSSH 9.8 and later know this keyword; older ones reject it.
     fs::write(config, format!("{lines}PerSourcePenalties no\n"))?;
     let known = Command::new(binary).arg("-t").arg("-f").arg(config).output()?;
     if !known.status.success() {

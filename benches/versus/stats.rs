@@ -1,20 +1,20 @@
 //! Percentiles, medians and ratios.
 //!
-//! A value that is not a number was not measured; an infinite one means "never".
+//! NaN means that a value was not measured, infinity means "never".
 
 use std::time::Duration;
 
 use crate::measure::Better;
 
-/// The smallest time that at least `part` (0 to 1) of the sorted `times` do not exceed, in
-/// milliseconds: "never" where there is none.
+/// The smallest time in milliseconds that at least `part` (0 to 1) of the sorted `times` do not
+/// exceed; "never" if there are none.
 pub(crate) fn percentile_ms(times: &[Duration], part: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to the length")]
     let rank = (times.len() as f64 * part).ceil() as usize;
     times.get(rank.saturating_sub(1)).map_or(f64::INFINITY, |time| time.as_secs_f64() * 1000.0)
 }
 
-/// The middle of the values that were measured, or the mean of the two in the middle.
+/// The median of the measured values; the mean of the middle two if their number is even.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -25,7 +25,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The worst of the values that were measured.
+/// The worst of the measured values.
 pub(crate) fn worst(values: &[f64], better: Better) -> f64 {
     let measured = values.iter().copied().filter(|value| !value.is_nan());
     let worst = match better {

@@ -1,4 +1,4 @@
-//! The servers that everything is fetched from: one listener, and the first bytes say which.
+//! The target servers: a single listener, where the first bytes of a connection choose the role.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,34 +9,34 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a request is, and the size of one ping.
+/// The length of a request, in bytes.
 pub(crate) const REQUEST: usize = 16;
-/// How long an answer is, in bytes.
+/// The length of an answer, in bytes.
 pub(crate) const RESPONSE: usize = 64;
-/// How long a file of a page is, in bytes.
+/// The length of a file of a page, in bytes.
 pub(crate) const FILE: usize = 30_000;
-/// How long a ping is, in bytes.
+/// The length of a ping, in bytes.
 pub(crate) const PING: usize = 64;
 
-/// What a client asks of the target.
+/// The role that a client requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Role {
-    /// [`RESPONSE`] bytes and the end, as a web server with `Connection: close`.
+    /// [`RESPONSE`] bytes and EOF, like a web server with `Connection: close`.
     AnswerAndClose,
-    /// [`FILE`] bytes and the end: a picture of a page.
+    /// [`FILE`] bytes and EOF, like an image of a page.
     File,
-    /// [`RESPONSE`] bytes, and the end when the client is done, as a web server with keep-alive.
+    /// [`RESPONSE`] bytes, and EOF when the client is done, like a web server with keep-alive.
     AnswerAndWait,
     /// Bytes without end.
     Download,
-    /// Whatever comes is counted and dropped.
+    /// Incoming bytes are counted and dropped.
     Upload,
-    /// [`PING`] bytes come back as they are, as often as they are sent.
+    /// [`PING`] bytes are sent back, repeatedly.
     Echo,
 }
 
 impl Role {
-    /// The request that asks for it.
+    /// The request for this role.
     pub(crate) fn request(self) -> [u8; REQUEST] {
         let letter = match self {
             Self::AnswerAndClose => b'c',
@@ -57,7 +57,7 @@ impl Role {
     }
 }
 
-/// The target, as long as it is kept.
+/// The target, which runs until dropped.
 #[derive(Debug)]
 pub(crate) struct Target {
     address: SocketAddr,
@@ -72,7 +72,7 @@ struct Counters {
 }
 
 impl Target {
-    /// Listens on a port of its own on loopback. Its tasks are those of the runtime that this is called in.
+    /// Listens on a loopback port of its own. Its tasks belong to the current runtime.
     pub(crate) fn start() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
@@ -87,12 +87,12 @@ impl Target {
         self.address
     }
 
-    /// How many bytes arrived from uploads so far.
+    /// The number of bytes received from uploads so far.
     pub(crate) fn uploaded(&self) -> u64 {
         self.counters.uploaded.load(Ordering::Relaxed)
     }
 
-    /// How many connections are open now.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.counters.open.load(Ordering::Relaxed)
     }
@@ -100,12 +100,12 @@ impl Target {
 
 async fn accept(listener: TcpListener, counters: Arc<Counters>) {
     loop {
-        // An accept that fails is one connection that its client has given up.
+        // A failed accept concerns a connection that its client has given up.
         let Ok((stream, _)) = listener.accept().await else { continue };
         let counters = Arc::clone(&counters);
         counters.open.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            // How a connection ends is the client's affair: it knows what it waited for.
+            // The client knows what it waited for, so errors are ignored here.
             let _ = serve(stream, &counters).await;
             counters.open.fetch_sub(1, Ordering::Relaxed);
         });
@@ -130,7 +130,7 @@ async fn serve(mut stream: TcpStream, counters: &Counters) -> io::Result<()> {
     }
 }
 
-/// Writes without end, 1 MiB a system call from one static block.
+/// Writes without end, 1 MiB per system call from a static block.
 pub(crate) async fn pour(stream: &mut TcpStream) -> io::Result<()> {
     let slices = [IoSlice::new(&BLOCK); 16];
     loop {
@@ -140,7 +140,7 @@ pub(crate) async fn pour(stream: &mut TcpStream) -> io::Result<()> {
     }
 }
 
-/// Reads to the end and counts.
+/// Reads until EOF, and counts.
 pub(crate) async fn drain(stream: &mut TcpStream, count: &AtomicU64) -> io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     loop {

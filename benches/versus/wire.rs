@@ -17,18 +17,18 @@ use crate::line::Quality;
 use crate::namespace::Namespace;
 use crate::queue::DropTail;
 
-/// A pair of TUN devices and the line between them, as long as it is kept.
+/// A pair of TUN devices and the line between them, which exist until dropped.
 #[derive(Debug)]
 pub(crate) struct Wire {
     far_end: Ipv4Addr,
     up: Arc<Traffic>,
     down: Arc<Traffic>,
-    /// The threads end when it is closed.
+    /// Closing it ends the threads.
     end: Option<PipeWriter>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What a direction has carried.
+/// The packet counts of a direction.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     on_the_way: AtomicUsize,
@@ -46,8 +46,8 @@ struct Lane {
 }
 
 impl Wire {
-    /// Leads from here to `far`, `up` there and `down` back. `number` tells its addresses from those of
-    /// others.
+    /// Connects this namespace to `far`, with the qualities `up` to there and `down` back. `number`
+    /// distinguishes its addresses from those of other lines.
     pub(crate) fn start(number: u8, far: &Namespace, up: Quality, down: Quality) -> Result<Self> {
         let [near_end, far_end] = [1, 2].map(|end| Ipv4Addr::new(198, 18, number, end));
         let near = Arc::new(device(near_end)?);
@@ -72,17 +72,17 @@ impl Wire {
         Ok(Self { far_end, up, down, end: Some(end), threads })
     }
 
-    /// Where it leads to.
+    /// The address of the far end.
     pub(crate) fn far_end(&self) -> Ipv4Addr {
         self.far_end
     }
 
-    /// Whether nothing waits to pass, or is on its way.
+    /// Whether no packet is queued or in flight.
     pub(crate) fn is_empty(&self) -> bool {
         [&self.up, &self.down].iter().all(|traffic| traffic.on_the_way.load(Relaxed) == 0)
     }
 
-    /// Upwards and downwards.
+    /// The packet counts upwards and downwards.
     pub(crate) fn traffic(&self) -> [&Traffic; 2] {
         [&self.up, &self.down]
     }
@@ -98,12 +98,12 @@ impl Drop for Wire {
 }
 
 impl Traffic {
-    /// How many packets came to its entrance.
+    /// The number of packets that arrived at the entrance.
     pub(crate) fn packets(&self) -> u64 {
         self.packets.load(Relaxed)
     }
 
-    /// How many of them its queue had no room for.
+    /// The number of them that the queue dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -111,7 +111,7 @@ impl Traffic {
 
 impl Lane {
     fn run(mut self, ended: &PipeReader) {
-        // The load does not stretch the delay.
+        // A high priority keeps the load from adding to the delay.
         let _ = setpriority_process(None, -20);
         loop {
             self.deliver();
@@ -121,7 +121,7 @@ impl Lane {
             });
             let mut events = [
                 PollFd::new(&*self.from, PollFlags::IN),
-                // Its other end is written to by nobody, but closed.
+                // Nothing is ever written to the other end; it is only closed.
                 PollFd::new(ended, PollFlags::IN),
             ];
             let _ = poll(&mut events, timeout.as_ref());
@@ -135,7 +135,7 @@ impl Lane {
         }
     }
 
-    /// Takes in what the kernel has sent, some at a time, since others are due.
+    /// Reads some packets from the kernel, but not all, since others are due for delivery.
     fn take(&mut self) {
         let mut packet = [0; 2048];
         for _ in 0..64 {
@@ -154,7 +154,7 @@ impl Lane {
         while let Some((due, packet)) = self.on_the_way.front()
             && *due <= now
         {
-            // The device takes each at once, or never.
+            // The device takes each packet at once, or never.
             let _ = self.to.send(packet);
             self.on_the_way.pop_front();
         }
@@ -162,7 +162,7 @@ impl Lane {
     }
 }
 
-/// A TUN device of the namespace that this thread is in, whose network has two ends.
+/// A TUN device in this thread's namespace, on a network of two addresses.
 fn device(address: Ipv4Addr) -> Result<SyncDevice> {
     let [.., number, _] = address.octets();
     let builder = DeviceBuilder::new()
@@ -174,5 +174,5 @@ fn device(address: Ipv4Addr) -> Result<SyncDevice> {
     Ok(device)
 }
 
-/// How many packets the kernel keeps for a thread that is late.
+/// The number of packets that the kernel queues for a thread that is late.
 const RING: u32 = 2000;

@@ -1,4 +1,4 @@
-//! Downloads and uploads: bytes that arrive in a span of time.
+//! Downloads and uploads: the bytes that arrive in a span of time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +13,15 @@ use crate::effort::Timing;
 use crate::process::cpu_seconds;
 use crate::target::{Role, drain, pour};
 
-/// Which way the bytes go.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Down,
     Up,
 }
 
-/// Speed in MB/s and the peer's processor time a GB. What counts is what arrived: with the client for
-/// a download, with the target for an upload.
+/// The speed in MB/s, and the peer's processor time per GB. Arrived bytes count: at the client for a
+/// download, at the target for an upload.
 pub(super) async fn figures(
     turn: &Turn<'_>,
     direction: Direction,
@@ -47,7 +47,7 @@ pub(super) async fn figures(
     Ok(vec![megabytes / seconds, cpu / (megabytes / 1e3)].into())
 }
 
-/// Starts transfers that run until the set is dropped. Those that end by themselves are failures.
+/// Starts transfers that run until the set is dropped. One that ends by itself has failed.
 pub(super) async fn start(
     road: Road,
     direction: Direction,

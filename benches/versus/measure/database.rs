@@ -1,4 +1,4 @@
-//! The benchmarks of databases, through a static forward.
+//! Database benchmarks, through a static forward.
 
 use std::net::SocketAddr;
 use std::process::Output;
@@ -12,8 +12,8 @@ use crate::effort::Effort;
 use crate::instance::Instance;
 use crate::process::cpu_seconds;
 
-/// Requests a second of redis-benchmark's GET with 50 clients, and the peer's processor time for each in
-/// microseconds.
+/// The rate per second of redis-benchmark's GET with 50 clients, and the peer's processor time per
+/// request in microseconds.
 pub(super) async fn redis(instance: &Instance, in_flight: u32, effort: Effort) -> Result<Figures> {
     let requests = effort.messages() * in_flight.min(8);
     let port = forward(instance, Database::Redis)?.port().to_string();
@@ -29,7 +29,7 @@ pub(super) async fn redis(instance: &Instance, in_flight: u32, effort: Effort) -
     Ok(vec![rate, cpu / f64::from(requests) * 1e6].into())
 }
 
-/// Transactions a second of pgbench (TPC-B) with 20 clients.
+/// The rate per second of pgbench (TPC-B) with 20 clients.
 pub(super) async fn postgres(instance: &Instance, effort: Effort) -> Result<Figures> {
     let port = forward(instance, Database::Postgres)?.port().to_string();
     let mut command = Command::new(database::pgbench().context("there is no pgbench")?);
@@ -45,7 +45,7 @@ fn forward(instance: &Instance, database: Database) -> Result<SocketAddr> {
     instance.forward(database).with_context(|| format!("{database:?} does not run"))
 }
 
-/// What a benchmark that succeeds writes.
+/// The output of a benchmark, which must succeed.
 async fn output(command: &mut Command) -> Result<String> {
     let Output { status, stdout, stderr } = command.kill_on_drop(true).output().await?;
     let said = String::from_utf8_lossy(&stderr);

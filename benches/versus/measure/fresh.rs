@@ -1,4 +1,4 @@
-//! What needs a process of its own: memory, the start, the way back after a cut.
+//! Measures that need a process of their own: memory, start-up, and recovery after a cut.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::instance::Instance;
 use crate::process::{kill, resident_kb, runs};
 use crate::target::Role;
 
-/// By how many kB the process grows for each idle connection.
+/// The memory of an idle connection: the growth of the process in kB.
 pub(super) async fn memory_idle(turn: &Turn<'_>) -> Result<Figures> {
     let instance = Instance::start(turn.peer, turn.bed, Way::Near).await?;
     let count = turn.effort.idle_connections();
@@ -48,7 +48,7 @@ async fn hold(road: Road, count: usize) -> Result<Vec<TcpStream>> {
     Ok(held)
 }
 
-/// From the start of the process to the first byte through it, in milliseconds.
+/// The time from the start of the process to the first byte through it, in milliseconds.
 pub(super) async fn first_byte(turn: &Turn<'_>) -> Result<Figures> {
     let start = Instant::now();
     let mut instance = Instance::launch(turn.peer, turn.bed, Way::Near)?;
@@ -56,8 +56,8 @@ pub(super) async fn first_byte(turn: &Turn<'_>) -> Result<Figures> {
     Ok(vec![milliseconds(start)].into())
 }
 
-/// From the end of the server's process for this peer to the next request served, in milliseconds.
-/// Infinite when the peer ends, or takes longer than the limit.
+/// The time from the end of the server's process for this peer to the next served request, in
+/// milliseconds. Infinite if the peer exits or exceeds the limit.
 pub(super) async fn recovery(turn: &Turn<'_>) -> Result<Figures> {
     let others = turn.bed.sshd().children();
     let mut instance = Instance::start(turn.peer, turn.bed, Way::Near).await?;
@@ -84,9 +84,9 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// How many connections are opened at a time.
+/// The number of connections that are opened concurrently.
 const OPENERS: usize = 32;
-/// How long memory has to become steady.
+/// The time for memory to become steady.
 const SETTLE: Duration = Duration::from_millis(400);
-/// How long one request after a cut may take before the next is tried.
+/// The time limit for a request after a cut before the next attempt.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);

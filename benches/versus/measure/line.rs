@@ -1,4 +1,4 @@
-//! A page and pings over a line, alone and beside what fills it.
+//! A page and pings over a line, alone and beside a load that saturates it.
 
 use std::io;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::effort::Timing;
 use crate::stats::percentile_ms;
 use crate::target::{FILE, Role};
 
-/// What else the line carries.
+/// The other load on the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beside {
     Nothing,
     Download,
     Upload,
     Both,
-    /// Nothing, since a moment ago: the client of a download has closed it.
+    /// Nothing, since a moment ago, when the client of a download closed it.
     Aborted,
 }
 
@@ -32,7 +32,7 @@ impl Beside {
     pub(super) const ALL: [Self; 5] =
         [Self::Nothing, Self::Download, Self::Upload, Self::Both, Self::Aborted];
 
-    /// How it reads after the line's name.
+    /// The text that follows the line's name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "alone",
@@ -53,8 +53,8 @@ impl Beside {
     }
 }
 
-/// How long a page takes, and the p99 of pings on a connection that was there before what fills the
-/// line. A page that does not come takes for ever.
+/// The load time of a page, and the p99 of pings on a connection that was opened before the load. A
+/// page that fails takes for ever.
 pub(super) async fn figures(road: Road, beside: Beside, timing: Timing) -> Result<Figures> {
     let mut stream = road.open(Role::Echo).await.context("open the connection for pings")?;
     timeout(LIMIT, ping(&mut stream)).await.context("no answer to the first ping")??;
@@ -97,7 +97,7 @@ async fn pings(stream: &mut TcpStream, span: Duration) -> Result<Vec<Duration>> 
     Ok(times)
 }
 
-/// Some files, a few at a time, as a browser fetches them.
+/// Fetches some files, a few at a time, as a browser does.
 async fn page(road: Road) -> io::Result<()> {
     let mut fetching: JoinSet<io::Result<()>> = JoinSet::new();
     for _ in 0..FILES {
@@ -125,6 +125,6 @@ async fn file(road: Road) -> io::Result<()> {
 
 const FILES: usize = 10;
 const AT_ONCE: usize = 6;
-/// How long a page or a ping may take.
+/// The time limit of a page and of a ping.
 const LIMIT: Duration = Duration::from_secs(45);
 const BETWEEN_PINGS: Duration = Duration::from_millis(20);

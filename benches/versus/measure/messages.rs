@@ -1,5 +1,5 @@
-//! Small messages on connections that stay, as a database has them: a client sends some, and the next
-//! ones when all are answered.
+//! Small messages on permanent connections, as with a database: a client sends some, and sends the
+//! next ones when all are answered.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +13,7 @@ use crate::instance::Instance;
 use crate::process::cpu_seconds;
 use crate::target::{PING, Role};
 
-/// How many are answered a second, and the peer's processor time for each in microseconds.
+/// The answers per second, and the peer's processor time per answer in microseconds.
 pub(super) async fn figures(
     instance: &Instance,
     at_once: usize,
@@ -32,7 +32,7 @@ pub(super) async fn figures(
     Ok(vec![answered / seconds, cpu / answered * 1e6].into())
 }
 
-/// Sends on all of them until `end`, and waits for the last answers. How many there were.
+/// Sends on all connections until `end`, and waits for the last answers. Returns their number.
 async fn exchange(streams: &mut Vec<TcpStream>, in_flight: usize, end: Instant) -> Result<usize> {
     let mut workers = JoinSet::new();
     for mut stream in streams.drain(..) {
@@ -56,5 +56,5 @@ async fn exchange(streams: &mut Vec<TcpStream>, in_flight: usize, end: Instant) 
     Ok(sum)
 }
 
-/// How long the slowest may take.
+/// The time limit of an answer.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

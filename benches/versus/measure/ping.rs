@@ -13,13 +13,13 @@ use crate::effort::Timing;
 use crate::stats::percentile_ms;
 use crate::target::Role;
 
-/// p50 and p99.
+/// The p50 and the p99.
 pub(super) async fn figures(road: Road, downloads: usize, timing: Timing) -> Result<Figures> {
     let mut stream = road.open(Role::Echo).await.context("open the connection for pings")?;
     ping(&mut stream).await?;
     let _load = bulk::start(road, Direction::Down, downloads, &Arc::default()).await?;
     sleep(timing.warm_up).await;
-    // Under load a ping can take tens of milliseconds: more of them make a better p99.
+    // Under load a ping can take tens of milliseconds, so a longer span is needed for a good p99.
     let span = if downloads == 0 { timing.span } else { timing.span * 2 };
     let end = Instant::now() + span;
     let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! Short connections: how many a second, and how long each takes.
+//! Short connections: their rate and their duration.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use crate::instance::Instance;
 use crate::process::cpu_seconds;
 use crate::stats::percentile_ms;
 
-/// What became of a load of short connections.
+/// The outcome of a load of short connections.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
-    /// How long each took, sorted.
+    /// The durations, sorted.
     pub(crate) times: Vec<Duration>,
-    /// How many a second. Each client counts from its start to the end of its last, so that a slow
-    /// road does not lose the one that the end of the span falls into.
+    /// The rate per second. Each client counts from its start to the end of its last connection, so
+    /// that on a slow path the one in progress at the end of the span is not lost.
     pub(crate) rate: f64,
     pub(crate) failed: usize,
 }
 
-/// Rate, p50, p99, and the peer's processor time for each in microseconds.
+/// The rate, p50 and p99, and the peer's processor time per connection in microseconds.
 pub(super) async fn figures(
     instance: &Instance,
     at_once: usize,
@@ -42,18 +42,18 @@ pub(super) async fn figures(
     Ok(Figures { values, note })
 }
 
-/// Short connections one after the other, some at a time.
+/// Short connections one after another, on several clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     pub(super) road: Road,
     pub(super) at_once: usize,
     pub(super) first: ClosesFirst,
-    /// How long one may take before it counts as failed.
+    /// The time after which a connection counts as failed.
     pub(super) limit: Duration,
 }
 
 impl Load {
-    /// Keeps it going for `span`, and waits for the last.
+    /// Applies the load for `span`, and waits for the last connections.
     pub(super) async fn run(self, span: Duration) -> Served {
         let end = Instant::now() + span;
         let workers: JoinSet<Served> = (0..self.at_once).map(|_| self.work(end)).collect();
@@ -75,7 +75,7 @@ impl Load {
                 served.times.push(time);
             } else {
                 served.failed += 1;
-                // A proxy that is gone refuses at once; asking it in a tight loop tells nothing more.
+                // A proxy that has exited refuses at once; a tight loop of attempts would tell nothing more.
                 sleep(Duration::from_millis(5)).await;
             }
         }
@@ -84,5 +84,5 @@ impl Load {
     }
 }
 
-/// How long one may take before it counts as failed.
+/// The time after which a connection counts as failed.
 const LIMIT: Duration = Duration::from_secs(10);

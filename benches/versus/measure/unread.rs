@@ -1,4 +1,4 @@
-//! What a download that nobody reads does to the others.
+//! The effect of an unread download on other connections.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::instance::Instance;
 use crate::stats::percentile_ms;
 use crate::target::Role;
 
-/// The p99 of 16 short connections at a time before and beside it, and how many of them failed. On an
-/// instance of its own, which may come to harm.
+/// The p99 of 16 concurrent short connections before and beside the download, and the number of
+/// failures. It has an instance of its own, which may be damaged.
 pub(super) async fn figures(turn: &Turn<'_>) -> Result<Figures> {
     let instance = Instance::start(turn.peer, turn.bed, Way::Near).await?;
     let road = instance.road();
@@ -23,7 +23,7 @@ pub(super) async fn figures(turn: &Turn<'_>) -> Result<Figures> {
     others.run(timing.warm_up).await;
     let before = others.run(timing.span).await;
     let _unread = road.open(Role::Download).await.context("open the download")?;
-    // Every buffer on its way fills.
+    // The time for all buffers on the path to fill.
     sleep(timing.warm_up).await;
     let beside = others.run(timing.span).await;
     let p99 = |times: &[Duration]| percentile_ms(times, 0.99);
@@ -31,5 +31,5 @@ pub(super) async fn figures(turn: &Turn<'_>) -> Result<Figures> {
 }
 
 const AT_ONCE: usize = 16;
-/// How long one of the others may take before it counts as failed.
+/// The time after which another connection counts as failed.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The tables of the README and of the guide, written from what was measured.
+//! The tables of the README and of the guide, generated from the results.
 
 use std::fs;
 use std::path::Path;
@@ -9,19 +9,19 @@ use super::{Setting, table};
 use crate::measure::{self, Group};
 use crate::results::Results;
 
-/// A table in a document, between two marks of its own.
+/// A table in a document, between two marks.
 struct Section {
     document: &'static str,
-    /// As in `<!-- versus lines -->`.
+    /// The name in the marks, as in `<!-- versus lines -->`.
     mark: &'static str,
     wanted: Wanted,
 }
 
-/// Whether a row belongs to a table: its group, its measure's name, and what it is.
+/// Whether a row belongs to a table, given its group, its measure's name, and its own name.
 type Wanted = fn(Group, &str, &str) -> bool;
 
-/// Puts the figures into the documents. A table of which a measure was not taken, as with `--only`, stays
-/// as it is. Returns which ones were written.
+/// Writes the figures into the documents. A table with missing measures, as with `--only`, is left
+/// unchanged. Returns the tables that were written.
 pub(crate) fn write(results: &Results, setting: &Setting) -> Result<Vec<String>> {
     let setting = format!("{}\n{}", setting.machine, setting.method);
     let mut written = Vec::new();
@@ -52,7 +52,7 @@ fn is_complete(results: &Results, wanted: Wanted) -> bool {
     })
 }
 
-/// A document with another text between two marks; none where it has none.
+/// A document with the text between two marks replaced; `None` if the marks are missing.
 fn replaced(document: &str, mark: &str, text: &str) -> Option<String> {
     let (begin, end) = (format!("<!-- {mark} -->"), format!("<!-- /{mark} -->"));
     let (before, rest) = document.split_once(&begin)?;
@@ -79,12 +79,12 @@ const SECTIONS: [Section; 4] = [
     Section {
         document: "src/guide/speed.md",
         mark: "versus lines",
-        // The far one has no limit, and is in the other table.
+        // The line called far has no rate limit, and is in the other table.
         wanted: |group, measure, _| group == Group::Line && !measure.starts_with("far"),
     },
 ];
 
-/// What a stranger wants to know first: measures and their rows.
+/// The figures that a newcomer wants to know first: measures and their rows.
 const SUMMARY: [(&str, &str); 8] = [
     ("short connections, 1 at a time", "rate"),
     ("short connections, 64 at a time", "rate"),

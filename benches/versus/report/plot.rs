@@ -1,4 +1,4 @@
-//! The pictures: bars for each group of measures, and one that sets all against `ssh -D`.
+//! The plots: bars for each group of measures, and one that compares all with `ssh -D`.
 
 use std::fs;
 use std::path::Path;
@@ -39,14 +39,14 @@ struct Block {
 struct Bar {
     name: String,
     colour: RGBColor,
-    /// What is written behind it.
+    /// The text after the bar.
     figure: String,
-    /// Where it starts and ends, as a part (0 to 1) of the width.
+    /// The start and the end, as fractions (0 to 1) of the width.
     from: f64,
     to: f64,
 }
 
-/// Each row has a scale of its own, from 0 to the largest of its medians.
+/// The bars of the medians. Each row has its own scale, from 0 to the largest median.
 fn block_of_medians(results: &Results, line: &Line) -> Block {
     let finite = line.cells.iter().map(|cell| cell.median).filter(|median| median.is_finite());
     let largest = finite.fold(0.0, f64::max);
@@ -68,7 +68,7 @@ fn block_of_medians(results: &Results, line: &Line) -> Block {
     Block { heading: label(line), bars: bars.collect() }
 }
 
-/// From the middle to the right where a peer is better than the base, to the left where it is worse.
+/// The bars of the ratios: from the middle to the right if a peer is better than the base, to the left if it is worse.
 fn block_of_ratios(results: &Results, line: &Line) -> Option<Block> {
     let bars: Vec<Bar> = results
         .others()
@@ -88,10 +88,10 @@ fn block_of_ratios(results: &Results, line: &Line) -> Option<Block> {
     (!bars.is_empty()).then(|| Block { heading: label(line), bars })
 }
 
-/// One picture: a title, then the blocks below each other. None where there is nothing to draw.
+/// Draws one plot: a title, then the blocks one below the other. Draws nothing if there are no blocks.
 fn draw(path: &Path, title: &str, blocks: &[Block]) -> Result<()> {
     if blocks.is_empty() {
-        // What an earlier run left there does not belong to this one.
+        // A file from an earlier run does not belong to this one.
         let _ = fs::remove_file(path);
         return Ok(());
     }
@@ -143,13 +143,13 @@ fn style(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&BLACK)
 }
 
-/// How wide a picture is, in pixels, where its bars start and how long the longest is.
+/// The width of a plot in pixels, the start of its bars, and the longest bar.
 const WIDTH: u32 = 820;
 const LEFT: i32 = 170;
 const LENGTH: i32 = 560;
-/// How many powers of ten the picture of the ratios shows each way.
+/// The powers of ten in each direction of the ratio plot.
 const DECADES: f64 = 2.0;
-/// One a peer, apart from each other for every eye.
+/// One colour for each peer, distinguishable for everyone.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(86, 180, 233),

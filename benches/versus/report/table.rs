@@ -6,21 +6,21 @@ use crate::measure::{Better, Group};
 use crate::peer::BASE;
 use crate::results::{Cell, Line, Results};
 
-/// With lines drawn around it.
+/// The table with borders.
 pub(super) fn text(results: &Results) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
     filled(table, results, |_| true).to_string()
 }
 
-/// The rows that are wanted, as Markdown.
+/// The selected rows, as Markdown.
 pub(super) fn markdown(results: &Results, wanted: impl Fn(&Line) -> bool) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     format!("{}\n", filled(table, results, wanted))
 }
 
-/// The rows that are wanted; a peer that took part in none of them has no column.
+/// The selected rows; a peer that took part in none of them has no column.
 fn filled(mut table: Table, results: &Results, wanted: impl Fn(&Line) -> bool) -> Table {
     let lines: Vec<&Line> = results.lines.iter().filter(|line| wanted(line)).collect();
     let took_part = |peer: &usize| lines.iter().any(|line| !line.cells[*peer].rounds.is_empty());
@@ -41,14 +41,14 @@ fn filled(mut table: Table, results: &Results, wanted: impl Fn(&Line) -> bool) -
     table
 }
 
-/// What the row is, in which unit, and which way it is good.
+/// The name of the row, its unit, and whether more or less is better.
 pub(super) fn label(line: &Line) -> String {
     let better = if line.row.better == Better::Higher { "↑" } else { "↓" };
     let unit = if line.row.unit.is_empty() { "" } else { " " };
     format!("{}: {}{unit}{} {better}", line.measure, line.row.what, line.row.unit)
 }
 
-/// The median as it is shown; where it is the worst that people feel, with the worst in brackets.
+/// The median for display; if people notice the worst case, with that in parentheses.
 pub(super) fn figure(line: &Line, cell: &Cell) -> String {
     match line.group {
         _ if cell.rounds.is_empty() => String::new(),
@@ -69,7 +69,7 @@ fn ratio(cell: &Cell) -> String {
     if cell.ratio.is_finite() { three_digits(cell.ratio) } else { String::new() }
 }
 
-/// About three digits that count, and no more behind the point than they need.
+/// About three significant digits, without needless decimals.
 fn three_digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
