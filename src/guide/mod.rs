@@ -1,25 +1,25 @@
-//! The guide: a page a topic, shown by `sockeye help TOPIC` as well.
+//! The user's guide, one page per topic; `sockeye help TOPIC` shows them as well.
 //!
-//! A page is a file beside this one and a line of the table below. A `toml` block in it is a whole
-//! configuration; a line of a `console` block that begins with `$ ` is a command, and so is code in a
-//! sentence that begins with `sockeye -`. A test tries them (`tests/it/guide.rs`).
+//! A page is a file next to this one and a line of the table below. In a page, a `toml` block is a complete
+//! configuration; a line of a `console` block that begins with `$ ` is a command, and so is inline code
+//! that begins with `sockeye -`. A test tries them (`tests/it/guide.rs`).
 
 /// A page.
 #[derive(Debug)]
 pub struct Topic {
-    /// What `sockeye help` calls it.
+    /// Its name in `sockeye help`.
     pub name: &'static str,
-    /// What it is about, in a few words.
+    /// Its subject, in a few words.
     pub about: &'static str,
     /// The page, in Markdown.
     pub text: &'static str,
 }
 
-/// Makes a module for each page, for the documentation, and the table of all.
+/// Creates a module for each page, for the documentation, and the table of all pages.
 macro_rules! pages {
     ($($module:ident: $file:literal, $about:literal;)+) => {
         $(
-            // They are read in a terminal, too.
+            // The pages are also read in a terminal.
             #[allow(clippy::doc_markdown, rustdoc::bare_urls)]
             #[doc = include_str!($file)]
             pub mod $module {}
