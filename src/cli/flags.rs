@@ -48,7 +48,7 @@ impl Flag {
     pub(super) fn idle(&self) -> Option<String> {
         match self.effect {
             Effect::Idle(why) => Some(format!("-{} has no effect: {why}", self.letter)),
-            Effect::IdleWithN(_) => Some(format!("-{} has no effect beside -N", self.letter)),
+            Effect::IdleWithN(_) => Some(format!("-{} has no effect with -N", self.letter)),
             Effect::Honoured | Effect::Refused(_) => None,
         }
     }
@@ -89,9 +89,9 @@ pub(super) const FLAGS: &[Flag] = &[
         '1',
         "protocol-1",
         Switch,
-        Refused("version 1 of the protocol is not spoken; leave it out"),
+        Refused("version 1 of the protocol is not supported; leave it out"),
     ),
-    flag('2', "protocol-2", Switch, Idle("no other version of the protocol is spoken")),
+    flag('2', "protocol-2", Switch, Idle("no other version of the protocol is supported")),
     own('4'),
     own('6'),
     flag(
@@ -125,8 +125,8 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     own('i'),
     own('J'),
-    flag('K', "gssapi", Switch, IdleWithN("GSSAPI is not spoken; log in with a key or a password")),
-    flag('k', "no-gssapi", Switch, Idle("GSSAPI is not spoken")),
+    flag('K', "gssapi", Switch, IdleWithN("GSSAPI is not supported; use a key or a password")),
+    flag('k', "no-gssapi", Switch, Idle("GSSAPI is not supported")),
     own('L'),
     own('l'),
     flag(
@@ -212,8 +212,8 @@ mod tests {
         for Flag { letter, effect, .. } in FLAGS {
             let (what, note) = match effect {
                 Honoured => ("as in ssh", ""),
-                Idle(why) => ("taken, no effect", *why),
-                IdleWithN(instead) => ("taken beside `-N`, else refused", *instead),
+                Idle(why) => ("accepted, no effect", *why),
+                IdleWithN(instead) => ("accepted with `-N`, otherwise refused", *instead),
                 Refused(instead) => ("refused", *instead),
             };
             writeln!(rows, "| `-{letter}` | {what} | {note} |").expect("memory");

@@ -25,7 +25,7 @@ pub enum Problem {
     NoDashboard(&'static str),
     #[error("-W is given twice: standard input can have one target only; leave one out")]
     TwoStdioForwards,
-    #[error("-W with -f: there is no standard input in the background; use one")]
+    #[error("-W with -f: there is no standard input in the background; use one of them")]
     StdioInBackground,
     /// A proxy (`-D`, or `-R` without a target) that other machines could use without a password.
     #[error(

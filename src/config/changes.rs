@@ -44,12 +44,12 @@ fn lists(old: &Loaded, new: &Loaded) -> Vec<String> {
             // An unchanged list is the same allocation, not merely an equal one.
             let before = old.get(path).filter(|before| !Arc::ptr_eq(&before.list, &now.list))?;
             let (path, before, now) = (printable::path(path), before.list.len(), now.list.len());
-            Some(format!("list {path} read anew (entries: {before} before, {now} now)"))
+            Some(format!("list {path} reloaded (entries: {before} before, {now} now)"))
         })
         .collect();
     read.sort_unstable();
     match read.len() {
-        count if count > MOST_LISTS => vec![format!("{} read anew", counted(count, "list"))],
+        count if count > MOST_LISTS => vec![format!("{} reloaded", counted(count, "list"))],
         _ => read,
     }
 }

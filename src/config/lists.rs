@@ -122,8 +122,8 @@ fn report_invalid(source: &Source<'_>, path: &Path, loaded: &LoadedList, becomes
         source.report().add(of_list(what).at_line(line));
     }
     let lines = match invalid.count {
-        1 => "1 line is no entry".to_owned(),
-        count => format!("{count} lines are no entries"),
+        1 => "1 line is not an entry".to_owned(),
+        count => format!("{count} lines are not entries"),
     };
     source.report().add(match becomes {
         InvalidLines::Refuse if list.is_empty() => of_list(lines).hint("the file has none"),

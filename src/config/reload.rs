@@ -221,11 +221,11 @@ mod tests {
         };
         assert_eq!(told(), "the same listeners, servers and forwards");
         write("b", "a.example\nb.example\n");
-        assert_eq!(told(), "list b read anew (entries: 1 before, 2 now)");
+        assert_eq!(told(), "list b reloaded (entries: 1 before, 2 now)");
         for name in names {
             write(name, "a.example\nb.example\nc.example\n");
         }
-        assert_eq!(told(), "4 lists read anew");
+        assert_eq!(told(), "4 lists reloaded");
     }
 
     #[tokio::test]

@@ -130,7 +130,7 @@ fn refuse(source: &Source<'_>, key: &str, text: &Text<'_>, error: &ConditionErro
         ConditionError::Expression(error) => {
             let drawn = error.to_string();
             let last = drawn.lines().last().unwrap_or_default();
-            format!("no regular expression: {}", last.trim_start_matches("error: "))
+            format!("not a regular expression: {}", last.trim_start_matches("error: "))
         }
         other => other.to_string(),
     };

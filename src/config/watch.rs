@@ -132,7 +132,7 @@ impl Watch {
     fn watch(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
         for gone in self.watched.difference(wanted) {
-            // A watch on something that no longer exists cannot be removed.
+            // An error is ignored: what no longer exists is no longer watched.
             let _ = watcher.unwatch(gone);
         }
         let mut followed = BTreeSet::new();

@@ -101,7 +101,7 @@ fn find(
 fn unknown_server(source: &Source<'_>, at: &Range<usize>, name: &str, names: &Names) {
     let servers = names.servers.iter().map(|server| &**server);
     let hint = match names.servers.as_slice() {
-        [] => format!("there is no server at all: write [server.{name}]"),
+        [] => format!("no server is configured: write [server.{name}]"),
         _ => suggest::hint(name, servers, "the servers are"),
     };
     let cause = Cause::Missing(TableId::Root, &["server"]);

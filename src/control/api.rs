@@ -80,7 +80,7 @@ impl Program {
             ["metrics"] => self.scrape(),
             ["livez"] => Ok(text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"))),
             ["readyz"] => Ok(self.readiness()),
-            _ => Err(Failure::unknown("there is no such thing here")),
+            _ => Err(Failure::unknown("there is no such resource")),
         }
     }
 

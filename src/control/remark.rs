@@ -14,7 +14,7 @@ pub(super) fn of(connection: &Connection, session: Option<&SessionView>) -> Opti
         State::Ended => return None,
         State::Waiting if connection.since().elapsed() >= LONG => {
             let what = match connection.stages().decided {
-                None => "a look-up on this machine is not done",
+                None => "a look-up on this machine has not finished",
                 Some(_) => "no server has a session for it",
             };
             return Some(format!("waits {}: {what}", seconds(connection.since().elapsed())));

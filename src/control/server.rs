@@ -108,7 +108,7 @@ impl ControlServer {
                 continue;
             };
             if !guard::is_ours(&stream) {
-                debug!("somebody else is at the control socket");
+                debug!("another user connected to the control socket");
                 continue;
             }
             let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };

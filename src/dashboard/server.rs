@@ -162,7 +162,7 @@ async fn peer_of(source: Source, port: u16) -> Peer {
         Ok(Owner::User(user)) if is_user_or_root(user) => Peer::User,
         Ok(Owner::Unknown) => Peer::User,
         Ok(Owner::User(_) | Owner::Nobody) => {
-            debug!("another user, or somebody who has gone, is at the dashboard");
+            debug!("another user, or a client that has left, connected to the dashboard");
             Peer::Stranger
         }
         Err(_) => Peer::Stranger,

@@ -140,7 +140,7 @@ fn the_page_shows_two_thousand_connections_and_ends_one() {
         browser.evaluate(&format!("document.getElementById('tab-{view}').click()"));
         browser.until("it is shown", &format!("!document.getElementById('{view}').hidden"));
     }
-    browser.until("its server is told", "document.getElementById('servers').textContent.includes('round trip') || (document.getElementById('tab-servers').click(), false)");
+    browser.until("its server is shown", "document.getElementById('servers').textContent.includes('round trip') || (document.getElementById('tab-servers').click(), false)");
     browser.picture("servers");
 
     assert_eq!(browser.complaints(), Vec::<String>::new());

@@ -60,7 +60,7 @@ fn try_command(command: &str, home: &Path) {
     let program = command.split_whitespace().next().expect("a program");
     if program != "sockeye" {
         let known = ELSEWHERE.iter().any(|(name, _)| *name == program);
-        assert!(known, "{command}: say in ELSEWHERE who tries {program}");
+        assert!(known, "{command}: say in ELSEWHERE where {program} is tested");
         return;
     }
     let words = words(command);
@@ -165,7 +165,7 @@ fn the_figures_in_the_readme_are_those_of_the_tables() {
     // These are not measured: a round trip, a percentile, and a SOCKS reply code.
     let given = ["100", "99", "05"];
     for figure in figures(reasons).into_iter().filter(|figure| !given.contains(figure)) {
-        assert!(measured.contains(&figure), "{figure} is in no table: was it measured anew?");
+        assert!(measured.contains(&figure), "{figure} is in no table: are the tables newer?");
     }
     assert!(figures(reasons).len() > given.len(), "there are some");
 }

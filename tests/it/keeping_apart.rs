@@ -184,7 +184,7 @@ fn others_go_on_while_a_name_is_looked_up() {
             scope.spawn(move || beside_a_look_up(sessions, &proxy, port, least));
         }
     });
-    assert!(sshd.looked_up().iter().any(|name| name == SLOW), "it asked somebody else");
+    assert!(sshd.looked_up().iter().any(|name| name == SLOW), "it used another resolver");
 }
 
 /// Makes requests during a name look-up: none may fail, and the second half of that time must serve
@@ -196,7 +196,7 @@ fn beside_a_look_up(sessions: &str, proxy: &Sockeye, port: u16, least: usize) {
     load.lasting(MEASURED).assert_all_served();
     let mut late = (0..5).map(|_| served_beside_a_look_up(sessions, proxy, &load));
     assert!(late.any(|late| late >= least), "others wait for the name");
-    assert!(!proxy.log().contains("lost a session"), "a busy server is no dead one");
+    assert!(!proxy.log().contains("lost a session"), "a busy server is not dead");
 }
 
 /// The number of requests that were made and served in the second half of a look-up.
@@ -250,7 +250,7 @@ fn others_go_on_while_a_target_does_not_read() {
         let sent = upload.sent.load(Ordering::SeqCst);
         let memory = process::rss_kib(proxy.pid()).saturating_sub(idle);
         eprintln!("the client was held after {sent} bytes; they took {memory} KiB of memory");
-        assert!(sent < LENGTH, "somebody has taken all of it");
+        assert!(sent < LENGTH, "the upload was not held back");
         assert!(memory < 32 << 10, "the program keeps what the target does not read");
         word.send(()).expect("the target waits");
         held.join().expect("no panic").expect("sent");

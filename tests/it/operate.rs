@@ -44,7 +44,7 @@ fn a_server_is_reported_up_then_down_then_up_again() {
     desk.say(&format!("ping 127.0.0.1:{}", echo.port())).expect(0);
 
     sshd.stop();
-    wait::until("the loss is told", || desk.say("status -q").status == 1);
+    wait::until("the loss is reported", || desk.say("status -q").status == 1);
     let down = desk.status();
     assert_eq!(down["state"], "down");
     let reason = down["health"][0]["text"].as_str().expect("a sentence");
@@ -90,7 +90,7 @@ fn a_server_that_hangs_is_not_reported_up_whatever_it_has_carried() {
     desk.say("wait").expect(0);
     let signal = |signal| sshd.children().into_iter().for_each(|pid| process::signal(pid, signal));
     // Another session does not help.
-    wait::until("it is told", || {
+    wait::until("it is reported", || {
         signal(Signal::STOP);
         let told = desk.status();
         let is_told = told["state"] == "down" && told["servers"][0]["path"] != "proved";

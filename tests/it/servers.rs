@@ -196,7 +196,7 @@ fn a_server_that_is_removed_ends_with_what_it_carries() {
     stream.read_exact(&mut [0; 1]).expect("it begins");
     let changed = options(vec![other], vec![forward(port, &source, &["second"])]);
     running.reloads.send(changed).expect("it runs");
-    wait::until("the second carries what is new", || {
+    wait::until("the second carries new connections", || {
         let mut stream = connect(port);
         stream.write_all(b"x").and_then(|()| stream.read_exact(&mut [0])).is_ok()
             && !second.targets().is_empty()

@@ -202,7 +202,7 @@ fn the_loss_of_a_replaced_session_is_logged() {
     proxy.wait_for_log("a session is replaced by a newer one");
     link.cut();
     held.read_exact(&mut [0]).expect_err("it was cut");
-    wait::until("both are told of", || proxy.log().matches("lost a session").count() == 2);
+    wait::until("both are logged", || proxy.log().matches("lost a session").count() == 2);
 }
 
 /// The windows of all sessions so far, in bytes.

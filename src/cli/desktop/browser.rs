@@ -61,7 +61,7 @@ impl BrowserCommand {
         // A browser would take such a word for an option of its own.
         let odd = url.clone().filter(|url| url.starts_with('-')).or(words.next());
         if let Some(word) = odd {
-            let what = format!("{} is no browser and no URL\n", quoted(&word));
+            let what = format!("{} is neither a browser nor a URL\n", quoted(&word));
             return Err(BrowserArgs::command().error(clap::error::ErrorKind::InvalidValue, what));
         }
         Ok(Self { proxy: args.proxy, kind, url })

@@ -51,7 +51,7 @@ fn a_word_is_a_browser_or_a_url() {
     assert!(read("firefox https://example.com").is_ok() && read("https://example.com").is_ok());
     assert!(read("").is_ok());
     let told = read("https://a.example https://b.example").expect_err("two of them");
-    assert!(told.contains("'https://b.example' is no browser"), "{told}");
+    assert!(told.contains("'https://b.example' is neither a browser"), "{told}");
 }
 
 #[test]

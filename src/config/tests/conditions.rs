@@ -49,8 +49,8 @@ pub(super) const CONDITIONS: &[(&str, &[&str])] = &[
     (
         "[[rule]]\ndomain_regex = ['(', \"\\\\p{\"]\naction = \"reject\"\n",
         &[
-            "2:17: domain_regex '(': no regular expression: unclosed group",
-            "2:22: domain_regex '\\p{': no regular expression: incomplete escape sequence, reached end of pattern prematurely; in single quotes TOML leaves backslashes alone",
+            "2:17: domain_regex '(': not a regular expression: unclosed group",
+            "2:22: domain_regex '\\p{': not a regular expression: incomplete escape sequence, reached end of pattern prematurely; in single quotes TOML leaves backslashes alone",
         ],
     ),
     (

@@ -42,7 +42,7 @@ fn mistakes_of_lists_have_their_own_lines() {
         [
             "error: names:2: 'a b': one entry a line, or an address and names as in a hosts file",
             "error: names:3: '10.0.0.0/33': not a range of addresses, as 10.0.0.0/8 or fd00::/8",
-            "error: names: 2 lines are no entries; invalid_lines = \"skip\" in the rule leaves such \
+            "error: names: 2 lines are not entries; invalid_lines = \"skip\" in the rule leaves such \
              lines out",
             "error: config.toml:2:18: list 'none': cannot be opened: No such file or directory \
              (os error 2)",
@@ -74,7 +74,7 @@ fn invalid_lines_are_skipped_if_the_rule_says_so() {
         [
             format!("warning: names:2: 'a b': {entry}"),
             format!("warning: names:3: 'c d': {entry}"),
-            "warning: names: 2 lines are no entries and left out".to_owned(),
+            "warning: names: 2 lines are not entries and left out".to_owned(),
         ]
     );
     assert_eq!(config.entries(), 1);
@@ -90,5 +90,5 @@ fn invalid_lines_are_skipped_if_the_rule_says_so() {
     folder.write("names", "<html>not found</html>\n");
     let refused = again(&config).expect_err("refused").mistakes;
     assert_eq!(refused.len(), 2);
-    assert_eq!(folder.told(&refused)[1], "error: names: 1 line is no entry; the file has none");
+    assert_eq!(folder.told(&refused)[1], "error: names: 1 line is not an entry; the file has none");
 }

@@ -198,7 +198,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "[[rule]]\nvia = \"a\"\n",
-        &["2:7: there is no server 'a'; there is no server at all: write [server.a]"],
+        &["2:7: there is no server 'a'; no server is configured: write [server.a]"],
     ),
     (
         "[server.bastion]\n[[rule]]\nvia = [\"bastoin\", \"xyz\"]\n",
@@ -284,7 +284,7 @@ pub(super) const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "[[forward]]\nremote = \"1\"\non = \"a\"\n",
-        &["3:6: there is no server 'a'; there is no server at all: write [server.a]"],
+        &["3:6: there is no server 'a'; no server is configured: write [server.a]"],
     ),
     (
         "[[listen]]\naddress = \"1\"\n[[forward]]\nlocal = \"1\"\nto = \"a:1\"\n[[forward]]\nlocal = \"localhost:1\"\nto = \"a:1\"\n",

@@ -87,7 +87,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("CanonicalizeHostname", Evaluated),
     keyword("CanonicalizeMaxDots", Evaluated),
     keyword("CanonicalizePermittedCNAMEs", Evaluated),
-    keyword("CASignatureAlgorithms", Honoured("signatures with SHA-1 never count")),
+    keyword("CASignatureAlgorithms", Honoured("signatures with SHA-1 are never accepted")),
     keyword("CertificateFile", Honoured("")),
     keyword("ChannelTimeout", Idle("a connection lasts as long as its two ends want")),
     keyword("CheckHostIP", Idle("a server is known by its name alone")),
@@ -95,7 +95,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("ClearAllForwardings", Honoured("")),
     keyword("Compression", Honoured("")),
     keyword("ConnectionAttempts", Honoured("")),
-    keyword("ConnectTimeout", Honoured("the handshake and the login have as long once more each")),
+    keyword("ConnectTimeout", Honoured("the handshake and the login each get that time again")),
     keyword("ControlMaster", Idle("one process serves all clients, with sessions of its own")),
     keyword("ControlPath", Idle("one process serves all clients, with sessions of its own")),
     keyword("ControlPersist", Idle("sockeye runs until it is told to stop")),
@@ -104,7 +104,7 @@ pub const KEYWORDS: &[Keyword] = &[
         Honoured("other machines are let in by a password or --allow-remote only"),
     ),
     keyword("EnableEscapeCommandline", Idle("no terminal is opened")),
-    keyword("EnableSSHKeysign", Idle("host-based authentication is not done")),
+    keyword("EnableSSHKeysign", Idle("host-based authentication is not supported")),
     keyword("EscapeChar", Idle("no terminal is opened")),
     keyword("ExitOnForwardFailure", Honoured("")),
     keyword("FingerprintHash", Idle("fingerprints are shown with SHA-256")),
@@ -120,7 +120,7 @@ pub const KEYWORDS: &[Keyword] = &[
         ),
     ),
     keyword("GlobalKnownHostsFile", Honoured("")),
-    keyword("GSSAPIAuthentication", Idle("GSSAPI is not spoken; log in with a key or a password")),
+    keyword("GSSAPIAuthentication", Idle("GSSAPI is not supported; use a key or a password")),
     keyword("GSSAPIClientIdentity", Idle(NO_GSSAPI)),
     keyword("GSSAPIDelegateCredentials", Idle(NO_GSSAPI)),
     keyword("GSSAPIKexAlgorithms", Idle(NO_GSSAPI)),
@@ -130,8 +130,8 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("GSSAPITrustDns", Idle(NO_GSSAPI)),
     keyword("HashKnownHosts", Honoured("")),
     keyword("Host", Evaluated),
-    keyword("HostbasedAcceptedAlgorithms", Idle("host-based authentication is not done")),
-    keyword("HostbasedAuthentication", Idle("it is not done; log in with a key or a password")),
+    keyword("HostbasedAcceptedAlgorithms", Idle("host-based authentication is not supported")),
+    keyword("HostbasedAuthentication", Idle("not supported; log in with a key or a password")),
     keyword("HostKeyAlgorithms", Honoured("as far as the algorithm is available here")),
     keyword("HostKeyAlias", Honoured("")),
     keyword("HostName", Honoured("")),
@@ -140,7 +140,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("IdentityFile", Honoured("")),
     keyword("IgnoreUnknown", Evaluated),
     keyword("Include", Evaluated),
-    keyword("IPQoS", Idle("packets carry no mark")),
+    keyword("IPQoS", Idle("packets are not marked")),
     keyword("KbdInteractiveAuthentication", Honoured("")),
     keyword("KbdInteractiveDevices", Idle("the server chooses")),
     keyword("KexAlgorithms", Honoured("as far as the algorithm is available here")),
@@ -149,7 +149,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("LocalForward", Honoured("")),
     keyword(
         "LogLevel",
-        Honoured("-q and -v come first; what ends the program is logged in any case"),
+        Honoured("-q and -v take precedence; the reason for an exit is always logged"),
     ),
     keyword("LogVerbose", Idle("its patterns name files of ssh")),
     keyword("MACs", Honoured("as far as the MAC is available here")),
@@ -181,8 +181,8 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword(
         "RekeyLimit",
         Honoured(
-            "by another session in place of one that has served so long, which is 1 GiB and 10 minutes at \
-         the least; what runs on that one goes on under its keys",
+            "a new session takes the place of one that has reached the limit, at least 1 GiB and 10 minutes; \
+         its connections go on under its keys",
         ),
     ),
     keyword("RemoteCommand", Idle("no command is run on the server")),
@@ -203,9 +203,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("StreamLocalBindMask", Honoured("")),
     keyword(
         "StreamLocalBindUnlink",
-        Honoured(
-            "a socket that nobody listens at is replaced in any case, one in use only with yes",
-        ),
+        Honoured("a socket that is not in use is always replaced, one in use only with yes"),
     ),
     keyword(
         "StrictHostKeyChecking",
@@ -230,7 +228,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword("XAuthLocation", Idle("no program runs on the server that could open a window")),
 ];
 
-const NO_GSSAPI: &str = "GSSAPI is not spoken";
+const NO_GSSAPI: &str = "GSSAPI is not supported";
 
 const fn keyword(name: &'static str, effect: Effect) -> Keyword {
     Keyword { name, effect }

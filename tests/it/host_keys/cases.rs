@@ -46,7 +46,7 @@ pub(super) enum OursWhere {
     /// The same as that of `ssh`.
     Same,
     /// A refusal, for this reason, where `ssh` may be more lenient.
-    Refused(#[expect(dead_code, reason = "for who reads the table")] &'static str),
+    Refused(#[expect(dead_code, reason = "for readers of the table")] &'static str),
 }
 
 pub(super) fn all() -> Vec<Case> {

@@ -79,7 +79,7 @@ fn every_command_copes_with_a_dead_server() {
     let (desk, mut sshd, echo) = (Desk::new(), Sshd::start(), Target::echo());
     let mut proxy = desk.start(&sshd.ssh_config(), &["--dashboard=127.0.0.1:0"]);
     sshd.stop();
-    wait::until("the loss is told", || desk.say("status -q").status == 1);
+    wait::until("the loss is reported", || desk.say("status -q").status == 1);
     let address = proxy.address();
     let port = echo.port();
     let asking = thread::spawn(move || Protocol::Socks5.ask(address, "127.0.0.1", port));
@@ -269,7 +269,7 @@ fn an_unresponsive_program_is_reported_in_time() {
         "{}",
         said.err
     );
-    assert!(said.out.contains(&format!("{HOST}-2: ready")), "the other is told of: {}", said.out);
+    assert!(said.out.contains(&format!("{HOST}-2: ready")), "the other is listed: {}", said.out);
     desk.say(&format!("status -q {HOST}")).expect(1);
     for command in ["connections", "kill --all", "forward list", "log normal"] {
         let said = desk.say(&format!("{command} -n {HOST}")).expect(1);
@@ -321,7 +321,7 @@ fn a_draining_program_reports_no_listener() {
     desk.say("stop").expect(0);
     wait::until("nothing listens", || desk.status()["forwards"] == Value::Array(Vec::new()));
     assert_eq!(desk.status()["state"], "draining");
-    assert!(echoes(&mut held), "what came in goes on");
+    assert!(echoes(&mut held), "open connections go on");
     drop(held);
     assert!(proxy.wait().success());
 }

@@ -96,7 +96,7 @@ fn a_watcher_sees_matching_connections_until_its_output_is_closed() {
     drop(pinging.child.stdout.take());
     let first = thread::scope(|scope| {
         let line = scope.spawn(|| told.next().expect("a line").expect("text"));
-        wait::until("it is told", || {
+        wait::until("it is reported", || {
             open("127.0.0.1", &other);
             open("localhost", &meant);
             line.is_finished()

@@ -200,10 +200,10 @@ fn it_works_in_tmux() {
     let shows = |text: &str| wait::until(text, || has(text));
     shows(&format!("pid {}", proxy.pid()));
     tmux(&["send-keys", "?"]);
-    shows("end the marked connection");
+    shows("end the selected connection");
     tmux(&["send-keys", "Escape"]);
     // A key sent right after Esc would be read as Alt and that key.
-    wait::until("the help is closed", || !has("end the marked connection"));
+    wait::until("the help is closed", || !has("end the selected connection"));
     tmux(&["send-keys", "q"]);
     wait::until("the session is over", || !tmux(&["has-session"]).status.success());
 }
@@ -213,7 +213,7 @@ fn it_works_in_tmux() {
 fn without_a_terminal_it_says_so() {
     let desk = Desk::new();
     let said = desk.say("top").expect(2);
-    assert!(said.err.contains("no terminal"), "{}", said.err);
+    assert!(said.err.contains("is not a terminal"), "{}", said.err);
     let dumb = |program: &Command| {
         let mut env = command("env");
         env.arg("TERM=dumb").arg(program.get_program()).arg("top");

@@ -99,7 +99,7 @@ impl Transfer {
     /// Waits until more data arrives, which shows that the transfer is alive.
     fn goes_on(&self, beside: &str) {
         let before = self.arrived.load(Ordering::SeqCst);
-        wait::until(&format!("the transfer goes on beside {beside}"), || {
+        wait::until(&format!("the transfer goes on during {beside}"), || {
             self.arrived.load(Ordering::SeqCst) > before
         });
     }
@@ -186,7 +186,7 @@ fn forwards_kills_and_reloads_disturb_no_transfer() {
     assert!(list.out.contains("(back)"), "{}", list.out);
 
     remove(&desk, address, [here.parse().expect("an address"), second], &to_echo);
-    assert!(echoes(&mut through), "what came in goes on");
+    assert!(echoes(&mut through), "open connections go on");
     go_on("forwards that are taken back");
 
     finish([down, up], length, &busy);
@@ -222,7 +222,7 @@ fn remove(desk: &Desk, configured: SocketAddr, [local, dynamic]: [SocketAddr; 2]
 fn finish(transfers: [Transfer; 2], length: u64, busy: &AtomicBool) {
     for transfer in &transfers {
         let arrived = transfer.arrived.load(Ordering::SeqCst);
-        assert!((1..length).contains(&arrived), "all of it was beside the transfer: {arrived}");
+        assert!((1..length).contains(&arrived), "the transfer had finished: {arrived}");
     }
     busy.store(false, Ordering::SeqCst);
     let whole = Content::of(length).sum();

@@ -46,7 +46,7 @@ fn session_ends(config: &Path, link: &Link, byte: usize, target: u16) -> bool {
     echoes(&mut next);
     let sessions = || link.connections() - before;
     let is_told = || proxy.log().contains(DAMAGED);
-    wait::until("it is told", || is_told() || sessions() > 2);
+    wait::until("it is logged", || is_told() || sessions() > 2);
     if sessions() == 2 {
         held.read_exact(&mut [0]).expect_err("it was cut");
     }

@@ -30,7 +30,7 @@ pub(super) enum Who {
 /// The reason why the screen cannot be shown; `None` if it can.
 pub(super) fn obstacle() -> Option<&'static str> {
     if !io::stdout().is_terminal() {
-        return Some("standard output is no terminal: `sockeye connections --watch` is for pipes");
+        return Some("standard output is not a terminal: use `sockeye connections --watch`");
     }
     let kind = env::var("TERM").unwrap_or_default();
     (kind == "dumb").then_some("this terminal (TERM=dumb) cannot move its cursor")

@@ -87,9 +87,9 @@ pub(super) fn trouble(model: &Model, theme: &Theme, area: Rect, buffer: &mut Buf
     let text = match &model.link {
         Link::Joining => "no answer yet".to_owned(),
         Link::Silent(seconds) => {
-            format!("the program has not answered for {seconds} s; what is shown is from before")
+            format!("the program has not answered for {seconds} s; the figures are old")
         }
-        Link::Gone(why) => format!("{why}; trying again, what is shown is from before"),
+        Link::Gone(why) => format!("{why}; trying again, the figures are old"),
         Link::Up => {
             let health = &model.facts().status.health;
             let Some(first) = health.first() else { return };
