@@ -172,7 +172,7 @@ fn it_works_over_ssh_without_colours() {
     assert!(terminal.contents().is_ascii(), "{}", terminal.contents());
     // There is no shell that could continue it.
     terminal.press("\x1a?");
-    terminal.wait_for("leave");
+    terminal.wait_for("fg resumes");
     terminal.press("?q");
     assert_eq!(terminal.wait(), Some(0), "{}", terminal.contents());
     // Its last output may be read after its end.

@@ -1,4 +1,4 @@
-//! Three jump hosts, this program as a ProxyCommand, and a server of the file as a jump host.
+//! Three jump hosts, this program as a `ProxyCommand`, and a server of the file as a jump host.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
