@@ -86,7 +86,7 @@ impl ConfigFile {
 /// Writes mistakes to standard error.
 pub(super) fn report(mistakes: &[Mistake]) {
     let mut out = io::stderr().lock();
-    for (severity, line) in config::mistake_lines(mistakes) {
+    for (severity, line) in config::lines(mistakes) {
         // A closed output is not an error.
         let _ = writeln!(out, "{severity}: {line}");
     }

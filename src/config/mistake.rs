@@ -182,7 +182,7 @@ pub(super) fn shown(text: &impl fmt::Display) -> String {
 
 /// The lines for the mistakes. If there are very many, the first errors (or warnings, if there are no errors) and
 /// the number of remaining mistakes.
-pub(crate) fn mistake_lines(mistakes: &[Mistake]) -> Vec<(Severity, String)> {
+pub(crate) fn lines(mistakes: &[Mistake]) -> Vec<(Severity, String)> {
     let line = |mistake: &Mistake| (mistake.severity, mistake.to_string());
     let worst = mistakes.iter().map(|mistake| mistake.severity).min();
     let Some(worst) = worst.filter(|_| mistakes.len() > MOST_LISTED) else {
@@ -221,11 +221,11 @@ mod tests {
         let mistake = |severity| Mistake::of_file("f".into(), severity, "x");
         let (warning, error) = (mistake(Severity::Warning), mistake(Severity::Error));
         let few = [vec![warning.clone(); MOST_LISTED - 1], vec![error.clone()]].concat();
-        assert_eq!(mistake_lines(&few).len(), MOST_LISTED);
+        assert_eq!(lines(&few).len(), MOST_LISTED);
         let many = [vec![warning.clone(); MOST_LISTED], vec![error; 2]].concat();
         let expected = ["f: x", "f: x", "and 100 more mistakes"];
-        assert_eq!(mistake_lines(&many), expected.map(|line| (Severity::Error, line.to_owned())));
-        let warnings = mistake_lines(&vec![warning; MOST_LISTED + 1]);
+        assert_eq!(lines(&many), expected.map(|line| (Severity::Error, line.to_owned())));
+        let warnings = lines(&vec![warning; MOST_LISTED + 1]);
         assert_eq!(warnings.len(), MOST_LISTED + 1);
         let more = (Severity::Warning, "and 1 more mistake".to_owned());
         assert_eq!(warnings.last(), Some(&more));

@@ -44,7 +44,7 @@ use toml::de::DeTable;
 pub use dashboard::DashboardConfig;
 pub use forward::ForwardConfig;
 pub use listen::ListenerConfig;
-pub(crate) use mistake::mistake_lines;
+pub(crate) use mistake::lines;
 pub use mistake::{Mistake, Mistakes, Place, Severity};
 pub use reload::{Reloaded, Reloader};
 pub use reloads::{ReloadOutcome, Reloads};

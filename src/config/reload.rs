@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::changes::changes;
-use super::mistake::{errors, mistake_lines};
+use super::mistake::{errors, lines};
 use super::reloads::{ReloadOutcome, Reloads};
 use super::watch::Watch;
 use super::{Config, Mistake, Mistakes, Severity};
@@ -100,8 +100,7 @@ impl Reloader {
         log(mistakes);
         let counted = counted(errors(mistakes).count(), "mistake");
         let is_error = |(severity, _): &(Severity, _)| *severity == Severity::Error;
-        let errors =
-            mistake_lines(mistakes).into_iter().filter(is_error).map(|(_, line)| line).collect();
+        let errors = lines(mistakes).into_iter().filter(is_error).map(|(_, line)| line).collect();
         error!("configuration not reloaded: {counted}; the old one stays in force");
         self.reloads.done(ReloadOutcome::Refused(errors));
         self.follow_both(files);
@@ -116,7 +115,7 @@ impl Reloader {
 
 /// Logs mistakes.
 fn log(mistakes: &[Mistake]) {
-    for (severity, line) in mistake_lines(mistakes) {
+    for (severity, line) in lines(mistakes) {
         match severity {
             Severity::Error => error!("{line}"),
             Severity::Warning => warn!("{line}"),

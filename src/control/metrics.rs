@@ -126,10 +126,8 @@ impl Figures {
         writer.gauges(("tasks", "Live tasks."), [([], count(tasks))])?;
         let Some(reloads) = self.0.reloads() else { return Ok(()) };
         let good = f64::from(reloads.mistakes().is_empty());
-        let named = (
-            "config_last_reload_successful",
-            "Whether the configuration file is in force as it is.",
-        );
+        let named =
+            ("config_last_reload_successful", "Whether the configuration is in force as it is.");
         writer.gauges(named, [([], good)])
     }
 
