@@ -20,7 +20,7 @@ mod commands;
 mod dashboard;
 mod desk;
 mod figures;
-mod lookers;
+mod observers;
 mod pings;
 mod top;
 mod transfer;
