@@ -249,7 +249,7 @@ mod tests {
         near.write_all(&[0; 1000]).await.expect("it is taken");
         assert!(!near.gauge.outflow.wants_delivery(), "it was asked");
         let mut sent = 1000;
-        let piece = [0; 64 << 10];
+        let piece = vec![0; 64 << 10];
         while let Ok(taken) = timeout(MOMENT, near.write(&piece)).await {
             sent += taken.expect("it is taken");
         }
