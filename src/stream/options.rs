@@ -7,16 +7,17 @@ pub(crate) use system::{
 
 use std::time::Duration;
 
-/// What the kernel knows of what was sent on a connection (`TCP_INFO`): of segments and their acknowledgements,
-/// without the time in which the peer thinks or lets small messages wait.
+/// The kernel's view of the sending side of a connection (`TCP_INFO`). It covers segments and their
+/// acknowledgements, without the peer's thinking time or its delay of small messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivery {
-    /// The mean of the last few round trips.
+    /// The smoothed round trip (RFC 6298).
     pub(crate) round_trip: Duration,
-    /// The shortest of the last minutes.
+    /// The shortest round trip of the last minutes.
     pub(crate) least: Duration,
-    /// How much the socket has taken that is not acknowledged, and how much of that it has not sent. In bytes.
+    /// The bytes written to the socket that have not arrived yet, as far as is known.
     pub(crate) outstanding: u64,
+    /// The part of these bytes that has not been sent yet.
     pub(crate) unsent: u64,
 }
 
@@ -59,14 +60,13 @@ mod system {
         let _ = SockRef::from(socket).set_tcp_quickack(true);
     }
 
-    /// The size of a full segment, in bytes.
+    /// The payload of a full segment, in bytes; `usize::MAX` if it is unknown.
     pub(crate) fn segment(socket: &impl AsFd) -> usize {
         let segment = SockRef::from(socket).tcp_mss().ok();
         segment.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX).max(1)
     }
 
-    /// How many bytes a socket may hold that are not sent. It is a bound on a delay: without it everything
-    /// works.
+    /// Limits how many unsent bytes a socket may hold. Errors are ignored, since this only bounds a delay.
     pub(crate) fn set_unsent(socket: &impl AsFd, most: u32) {
         let _ = SockRef::from(socket).set_tcp_notsent_lowat(most);
     }
@@ -85,7 +85,7 @@ mod system {
         }
     }
 
-    /// How what was sent on a connection arrives. None where the kernel does not count all of it (before Linux 4.19).
+    /// The delivery of sent data; `None` on kernels that do not count all of it (before Linux 4.19).
     #[allow(unsafe_code, reason = "no library reads TCP_INFO")]
     pub(crate) fn delivery(socket: &impl AsFd) -> Option<Delivery> {
         let mut info = MaybeUninit::<tcp_info>::zeroed();
@@ -100,10 +100,10 @@ mod system {
         let micros = |micros: u32| Duration::from_micros(u64::from(micros));
         let (round_trip, least) = (micros(info.tcpi_rtt), micros(info.tcpi_min_rtt));
         let unsent = u64::from(info.tcpi_notsent_bytes);
-        // The SYN counts as the first byte that is acknowledged.
+        // The acknowledged bytes include the SYN.
         let sent = (info.tcpi_bytes_sent + 1).checked_sub(info.tcpi_bytes_retrans)?;
         let in_flight = sent.checked_sub(info.tcpi_bytes_acked)?;
-        // What has arrived behind a gap.
+        // Segments that arrived behind a gap (SACK).
         let arrived = u64::from(info.tcpi_sacked) * u64::from(info.tcpi_snd_mss);
         let outstanding = in_flight.saturating_sub(arrived) + unsent;
         Some(Delivery { round_trip, least, outstanding, unsent })
@@ -138,6 +138,10 @@ mod system {
     pub(crate) fn set_unsent<S>(_: &S, _: u32) {}
 
     pub(crate) fn set_ahead<S>(_: &S, _: Option<u32>) {}
+
+    pub(crate) fn segment<S>(_: &S) -> usize {
+        usize::MAX
+    }
 
     pub(crate) fn delivery<S>(_: &S) -> Option<Delivery> {
         None

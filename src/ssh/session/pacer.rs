@@ -1,12 +1,12 @@
-//! How fast an upload may be, so that it fills the line and not the queue before it.
+//! The pace of uploads: as fast as the line carries them without a long queue in front of it.
 //!
-//! A line's queue holds what is sent faster than the line carries it, and everybody else waits behind
-//! that. What a session's answers take beyond the least shows how much is queued: the pace goes up and
-//! down around what the line carries, so that [`TARGET`] is (a congestion control by delay, as in
-//! RFC 6817). The queue of others is not one's own: now and then the pace goes down for a moment, and
-//! what is queued even then does not count; sooner, and further down, where a queue stays although it should have
-//! gone. Nor does what the pace sends at once: it would look like a queue on
-//! a line that carries far more.
+//! Data that is sent faster than the line carries it waits in the queue of a router or modem, and delays everything
+//! that is sent after it, by anyone. The time by which a round trip exceeds the shortest one shows how long that queue
+//! is, and the pace is adjusted so that [`TARGET`] is kept in it (delay-based congestion control, as in RFC 6817).
+//!
+//! Queues that other traffic causes, on either way, look the same. So the pace is lowered for a moment now and then: the
+//! queue that remains is not our own and becomes part of the [base](base). This is done sooner, and with a lower pace,
+//! if the queue does not drain although it should.
 
 use std::time::Duration;
 
@@ -18,33 +18,34 @@ use super::outflow::in_time;
 
 mod base;
 
-/// Finds the pace of one session from what its answers take. Pure: it is told the time.
+/// Derives the pace of one session from its round trips. It is pure: the time is an input.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     last: Option<Sample>,
-    /// None while nothing has to be held back.
+    /// `None` while uploads need no pace.
     control: Option<Control>,
 }
 
-/// What an answer has shown.
+/// A measured round trip: of a ping, or of the last segment that the server's kernel acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// When the server was asked, and what had been sent on the session until then, in bytes: before
-    /// the question lay what was queued.
+    /// When the ping or the segment was sent.
     pub(crate) asked: Instant,
+    /// The bytes sent on the session before it. Those of them that had not arrived were queued in front of it.
     pub(crate) sent_before: u64,
     pub(crate) stretch: Stretch,
     pub(crate) round_trip: Duration,
-    /// What has been sent until it came, in bytes.
+    /// The bytes sent on the session by the end of the round trip.
     pub(crate) sent: u64,
-    /// Whether there was more to send than the pace allowed, since the last one.
+    /// Whether the pace has held back data since the previous sample.
     pub(crate) held_back: bool,
 }
 
-/// When sending began that has gone on since, and what had been sent on the session until then, in bytes.
+/// The beginning of the data that has been sent without a pause since.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stretch {
     pub(crate) since: Instant,
+    /// The bytes sent on the session before it.
     pub(crate) sent_before: u64,
 }
 
@@ -57,38 +58,39 @@ impl Default for Stretch {
 #[derive(Debug)]
 struct Control {
     base: Base,
-    /// What the line carries, in bytes a second.
+    /// The estimated bandwidth of the line, in bytes a second.
     capacity: u64,
-    /// The most that it was found to carry since it was last doubted, in bytes a second.
+    /// The highest capacity, smoothed, since a look last confirmed a lower one. In bytes a second.
     proven: u64,
-    /// Answers in a row that found hardly any queue.
+    /// The number of consecutive samples with hardly any queue.
     short: u32,
-    /// Answers in a row that found a long one that is hardly one's own.
+    /// The number of consecutive samples with a long queue that is probably not our own.
     long: u32,
-    /// The present one and the one before it, in bytes a second: what an answer tells of was sent at either.
+    /// The pace, in bytes a second.
     pace: u64,
+    /// The previous pace: some of the data that a sample covers was sent at this pace.
     last_pace: u64,
 }
 
-/// What happened between two questions.
+/// The time between two samples.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     took: Duration,
-    /// What was sent, in bytes a second.
+    /// The rate of sending, in bytes a second.
     delivered: u64,
-    /// How long the queue was at its beginning and at its end, as time on the line.
+    /// The queueing delay at the beginning.
     before: Duration,
+    /// The queueing delay at the end.
     after: Duration,
 }
 
 impl Pacer {
-    /// What an answer takes without a queue of ours, while there is a pace.
+    /// The round trip without our own queue; `None` while uploads have no pace.
     pub(crate) fn base(&self) -> Option<Duration> {
         self.control.as_ref().map(|control| control.base.takes())
     }
 
-    /// How long after an answer the server is to be asked again while an upload is paced: sooner where the pace
-    /// grows, which may be too much by then.
+    /// The time from one sample to the next while an upload is paced. It is shorter while the pace grows or is very low.
     pub(crate) fn again(&self) -> Duration {
         match &self.control {
             Some(control) if control.base.depth() == Some(Depth::Doubting) => AGAIN / 3,
@@ -97,15 +99,15 @@ impl Pacer {
         }
     }
 
-    /// Takes note of a round trip that was measured besides, of which nothing else is known.
+    /// Takes note of a round trip whose other figures are unknown.
     pub(crate) fn saw(&mut self, round_trip: Duration) {
         if let Some(control) = &mut self.control {
             control.base.saw(round_trip);
         }
     }
 
-    /// Takes note of an answer. Returns the pace from now on, in bytes a second; none for as fast as
-    /// it goes. `best` is the shortest round trip so far, `rate` what a full socket was found to take.
+    /// Takes note of a sample. Returns the new pace in bytes a second, or `None` for no limit. `best` is the shortest
+    /// round trip so far. `rate` is what the socket takes while it is full, if it ever was.
     pub(crate) fn answered(
         &mut self,
         sample: Sample,
@@ -128,11 +130,11 @@ impl Pacer {
         }
         match &mut self.control {
             Some(control) => control.learn(last, sample, delivered, best),
-            // A session that began on a full line knows no better round trip: that the socket was full
-            // is enough.
+            // A session that was opened on a full line knows no shorter round trip, so a full socket is evidence
+            // enough.
             None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
                 let carried = first_carried(last, sample, best);
-                // What a socket takes goes into buffers, too.
+                // Some of what the socket took is still in buffers.
                 let capacity = rate.map_or(carried, |rate| rate.min(carried)).max(BULK);
                 self.control = Some(Control {
                     base: Base::new(best, sample.asked),
@@ -180,25 +182,24 @@ impl Control {
         let carried = span.carried().min(self.capacity * 2);
         if queue >= self.slight() {
             self.short = 0;
-            // Where it was not the pace that held back, or much was queued all the time, it was the line.
+            // The line was the limit if the pace held nothing back, or if the queue was long all the time.
             let was_full = !sample.held_back || before.min(queue) > TARGET;
             let weight = if was_full { 2 } else { 1 };
             self.capacity = ((4 - weight) * self.capacity + weight * carried) / 4;
         } else if sample.held_back {
             let is_short = queue < (self.slight() / 3 * 2).max(TARGET / 4);
             self.short = if is_short { self.short + 1 } else { self.short.min(2) };
-            // What was sent without a queue was carried. That it was shows late by a little.
+            // Data that causes no queue has been carried, although not all of it may be acknowledged yet.
             let sent = self.pace.max(self.last_pace).min(carried / 4 * 5);
             self.capacity = self.capacity.max(sent);
         }
         self.capacity = self.capacity.max(BULK);
-        // A single answer proves little.
+        // A single sample proves little.
         self.proven += self.capacity.saturating_sub(self.proven) / 4;
     }
 
-    /// Whether it is hardly one's own queue that is there after a span in which the pace held back: so little was sent
-    /// that what was there before would have become shorter. Where less was delivered than the pace allows, the line
-    /// did not carry more.
+    /// Whether the queue after a span in which the pace held data back is probably not our own: so little was sent that
+    /// our own queue would have become shorter. If less was delivered than the pace allows, the line was the limit.
     fn is_doubtful(&self, span: &Span) -> bool {
         let Span { took, delivered, before, after } = *span;
         let sent = time_of(delivered * micros(took) / 1_000_000, self.capacity);
@@ -208,7 +209,7 @@ impl Control {
             && after > expected + TARGET / 2
     }
 
-    /// What the line carries at the least, in bytes a second, as long as nothing has shown that it does not.
+    /// The least capacity that is believed without a look, in bytes a second.
     fn credible(&self) -> u64 {
         self.proven / 1000 * CREDIBLE
     }
@@ -217,13 +218,13 @@ impl Control {
         round_trip.saturating_sub(self.base.takes())
     }
 
-    /// What is hardly a queue: it may be a single burst.
+    /// A queueing delay that may be a single burst.
     fn slight(&self) -> Duration {
         let burst = time_of(burst(self.capacity) as u64, self.capacity);
         burst.clamp(TARGET / 4, TARGET / 4 * 3)
     }
 
-    /// Whether the line may carry more than was ever sent.
+    /// Whether the capacity may be far too low, so that the pace grows quickly.
     fn grows(&self) -> bool {
         self.short > 1 && self.base.depth().is_none()
     }
@@ -235,11 +236,11 @@ impl Control {
     }
 
     fn next_pace(&self, sample: Sample) -> u64 {
-        // What has come to the queue since the question, and gone on the line's part of the way. Where the answer waited
-        // at the server, more has: to take that for queued keeps the queue shorter for others.
+        // The queue now: data that was sent during the round trip has joined it, and the line has carried some. If the
+        // answer was delayed at the server, the line has carried more, and the queue is overestimated.
         let came = time_of(sample.sent.saturating_sub(sample.sent_before), self.capacity);
         let queue = (self.queue(sample.round_trip) + came).saturating_sub(sample.round_trip);
-        // What is too much goes within a third of a second.
+        // An excess drains within a third of a second.
         let drains = 1000 - (3 * beyond(queue, TARGET)).min(STEEPEST);
         let permille = match self.base.depth() {
             Some(Depth::Usual) => drains.min(SLIGHTLY),
@@ -258,24 +259,23 @@ impl Sample {
     }
 }
 
-/// What is sent at once at a pace in bytes a second, in bytes.
+/// The number of bytes that are sent at once, at a pace in bytes a second.
 pub(super) fn burst(pace: u64) -> usize {
     in_time(pace, BURST).max(LEAST_BURST).min(in_time(pace, TARGET))
 }
 
-/// How long a line that carries so much takes for some bytes.
+/// The time that a line of this capacity, in bytes a second, takes for some bytes.
 fn time_of(bytes: u64, capacity: u64) -> Duration {
     Duration::from_micros(bytes.saturating_mul(1_000_000) / capacity.max(1))
 }
 
-/// By how many milliseconds one time is longer than the other.
+/// The milliseconds by which one time exceeds another.
 fn beyond(longer: Duration, shorter: Duration) -> u64 {
     micros(longer.saturating_sub(shorter)) / 1000
 }
 
 impl Span {
-    /// What the line carries, in bytes a second: what went into the queue was not carried; what came out of it was,
-    /// besides.
+    /// The bandwidth of the line, in bytes a second: what was sent, less what joined the queue, plus what left it.
     fn carried(&self) -> u64 {
         let Self { took, delivered, before, after } = *self;
         let emptied = (took + after).saturating_sub(before).max(took / 2);
@@ -283,7 +283,7 @@ impl Span {
     }
 }
 
-/// What a line carries, in bytes a second, by the first span in which much was sent: it may have begun long before that.
+/// The bandwidth of the line, in bytes a second, by the first span of an upload, whose beginning may be idle.
 fn first_carried(last: Sample, sample: Sample, best: Duration) -> u64 {
     let queue = |it: Sample| it.round_trip.saturating_sub(best);
     let Stretch { since, sent_before } = sample.stretch;
@@ -301,34 +301,34 @@ fn per_second(bytes: u64, span: Duration) -> u64 {
     bytes * 1_000_000 / micros(span).max(1)
 }
 
-/// What is to wait before the line, as time on it: so much that the line never runs dry.
+/// The queueing delay to keep, so that the line is never idle.
 const TARGET: Duration = Duration::from_millis(20);
-/// What is sent at once, as time on the line.
+/// The size of a burst, as time on the line.
 const BURST: Duration = Duration::from_millis(5);
-/// Less than that, in bytes, only where it would be more than is to wait: what heads it takes room, too.
+/// The smallest burst in bytes, unless the line takes longer than [`TARGET`] for it: headers take bandwidth, too.
 const LEAST_BURST: usize = 4 << 10;
-/// By how much less than the line carries is sent at the most, in thousandths.
+/// The largest reduction of the pace to drain a queue, in thousandths of the capacity.
 const STEEPEST: u64 = 500;
-/// By how much more is sent where there was no queue twice in a row, in thousandths: doubled with each
-/// answer until that, from 60 to 480.
+/// The unit of quick growth, in thousandths of the capacity: the increase doubles with each sample without a queue, from
+/// 60 to 480.
 const GROWTH: u64 = 15;
-/// What is sent while the base is looked for, in thousandths of what the line carries: at the most, and where it may
-/// carry far less than it did.
+/// The pace in a usual look at the base, in thousandths of the capacity.
 const SLIGHTLY: u64 = 800;
+/// The pace in a look that checks whether the queue is our own, in thousandths of the capacity.
 const DEEPEST: u64 = 250;
-/// After so many answers that found a long queue, which did not become shorter, it is doubted to be one's own.
+/// The number of consecutive samples with a long queue that does not drain before it is checked whose it is.
 const DOUBT: u32 = 2;
-/// How much of what the line carried before it is believed to carry without a doubt, in thousandths.
+/// The part of the proven capacity, in thousandths, below which an estimate needs a look.
 const CREDIBLE: u64 = 750;
-/// What sends less, in bytes a second, fills no line.
+/// The least rate of an upload that is paced, in bytes a second.
 const BULK: u64 = 8 << 10;
-/// How long after an answer the server is asked again while an upload is paced, at the most.
+/// The longest time between two samples while an upload is paced.
 const AGAIN: Duration = Duration::from_millis(200);
-/// What was sent within less time shows nothing of how fast that was.
+/// The shortest time over which a rate is measured at the beginning of an upload.
 const SHORTEST_STRETCH: Duration = Duration::from_millis(10);
-/// Questions that follow each other sooner show nothing,
+/// The shortest span between two samples that shows anything.
 const LEAST_SPAN: Duration = Duration::from_millis(100);
-/// and later nothing that still holds.
+/// The longest span that still says something about the present.
 const MOST_SPAN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

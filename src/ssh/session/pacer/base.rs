@@ -1,4 +1,4 @@
-//! Finds what an answer takes without a queue of ours, by sending less for a moment.
+//! The base: the round trip without our own queue. It is found by sending less for a moment.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use tokio::time::Instant;
 
 use super::{Sample, TARGET};
 
-/// What an answer takes when nothing of ours is queued.
+/// The round trip without our own queue, and the looks that measure it.
 #[derive(Debug)]
 pub(super) struct Base {
     takes: Duration,
     look: Look,
-    /// The least that an answer took in the present or the last look.
+    /// The shortest round trip of the current look, or since the last one.
     least: Duration,
-    /// When the last look ended.
+    /// The end of the last look.
     looked: Instant,
 }
 
-/// Since when the pace is down to find the base, or from when it will be.
+/// The current look and its beginning, or the time of the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Look {
     Since(Instant, Depth),
     From(Instant),
 }
 
-/// How much is sent meanwhile.
+/// How far the pace is lowered in a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// A little less than the line carries.
+    /// To a little less than the capacity.
     Usual,
-    /// So little that it drains the queue of a line that carries less than it did.
+    /// So far that our own queue drains even if the capacity has dropped.
     Doubting,
 }
 
 impl Base {
-    /// The shortest round trip, as long as nothing else was found.
+    /// The shortest round trip, until a look finds another.
     pub(super) fn new(best: Duration, now: Instant) -> Self {
         let look = Look::From(now + FIRST_LOOK);
         Self { takes: best, look, least: Duration::MAX, looked: now }
@@ -44,7 +44,7 @@ impl Base {
         self.takes
     }
 
-    /// How deep the present look is, where there is one.
+    /// The depth of the current look, if any.
     pub(super) fn depth(&self) -> Option<Depth> {
         match self.look {
             Look::Since(_, depth) => Some(depth),
@@ -52,17 +52,17 @@ impl Base {
         }
     }
 
-    /// Whether what was asked at this time came before the end of a look: less was sent then.
+    /// Whether a sample of this time was taken before the end of the last look, so that little was being sent.
     pub(super) fn was_looking(&self, asked: Instant) -> bool {
         asked < self.looked
     }
 
-    /// Whether the queue of others is part of it.
+    /// Whether the base contains a queue of other traffic.
     pub(super) fn is_foreign(&self, best: Duration) -> bool {
         self.takes > best + TARGET
     }
 
-    /// Begins a look because the queue is hardly one's own.
+    /// Begins a look because the queue is probably not our own.
     pub(super) fn doubt(&mut self, sample: Sample) {
         self.begin(sample, Depth::Doubting);
     }
@@ -77,10 +77,10 @@ impl Base {
         self.least = self.least.min(round_trip);
     }
 
-    /// Takes note of an answer, and looks now and then. Returns how deep the look was that has ended with it.
+    /// Takes note of a sample, and begins and ends looks. Returns the depth of a look that ends with this sample.
     ///
-    /// What is found by a usual look may be one's own queue where the line carries less than it is believed to, so
-    /// that it counts only as far as it is no more than a [`TARGET`] above the best.
+    /// A usual look may find our own queue if the capacity is overestimated, so it raises the base to at most
+    /// [`TARGET`] above the shortest round trip.
     pub(super) fn follow(&mut self, last: Sample, sample: Sample, best: Duration) -> Option<Depth> {
         let before = self.takes;
         self.takes = before.min(sample.round_trip);
@@ -95,7 +95,7 @@ impl Base {
                 return None;
             }
         };
-        // What is queued before the look goes first.
+        // The queue from before the look drains first.
         let falls = sample.round_trip + SLIGHT < last.round_trip;
         let is_least = sample.round_trip <= best + SLIGHT;
         let drain = depth.drain();
@@ -107,7 +107,7 @@ impl Base {
             Depth::Usual => self.least.min(self.takes.max(best + TARGET)),
             Depth::Doubting => self.least,
         };
-        // Where it has changed by much, it may again.
+        // A base that has changed much may change again.
         let again = match depth {
             Depth::Doubting if self.is_foreign(best) => BETWEEN_DOUBTS,
             Depth::Usual if self.is_foreign(best) || self.takes + TARGET / 3 < before => FIRST_LOOK,
@@ -127,8 +127,7 @@ impl Base {
 }
 
 impl Depth {
-    /// For how long the pace is down before what an answer takes is the base: at the least, and four times as long
-    /// while answers take less and less.
+    /// The shortest duration of a look; four times as long while the round trip keeps falling.
     pub(super) fn drain(self) -> Duration {
         match self {
             Self::Usual => DRAIN,
@@ -137,11 +136,13 @@ impl Depth {
     }
 }
 
+/// The shortest duration of a usual look.
 const DRAIN: Duration = Duration::from_millis(250);
-/// When the base is looked for first, and again where that has helped; then how often: it costs the upload less than a
-/// hundredth; and how often while others queue.
+/// The time before the first look, and before the next one after a change.
 const FIRST_LOOK: Duration = Duration::from_millis(1500);
+/// The time between looks, which cost an upload less than a hundredth.
 pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
+/// The time between looks while other traffic is queued.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(4);
-/// An answer that takes so little more than the best was not queued.
+/// The difference to the shortest round trip that is not a queue.
 pub(super) const SLIGHT: Duration = Duration::from_millis(5);
