@@ -1,77 +1,76 @@
-//! What downloads have shown of the line to a server, and the window that follows from it.
+//! The bandwidth of the line to a server, learnt from downloads, and the channel window that it needs.
 //!
-//! A download moves at most one window in a round trip: with a smaller one it is slower than the line.
-//! With a larger one, what the line does not carry lies in the server's buffers, before everything else
-//! that is to come on the session.
+//! A download moves at most one window per round trip. If the window is too small, the download is slower than the
+//! line. If it is too large, the excess waits in the server's buffers, in front of everything else on the session.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What was learnt of a line.
+/// What is known of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
-    /// What it carries, in bytes a second; none before a download has made a queue.
+    /// The bandwidth in bytes a second; `None` before a download has filled the line.
     rate: Option<u64>,
-    /// The largest window, in bytes, that was the limit of a download; none where the line was it.
+    /// The largest window, in bytes, that limited a download; `None` if the line is the limit.
     too_small: Option<u32>,
 }
 
-/// Learns of a line from sample to sample.
+/// Learns a line from consecutive samples.
 #[derive(Debug, Default)]
 pub(crate) struct Learner {
     line: Line,
     last: Option<Shown>,
 }
 
-/// What a sample has shown.
+/// The result of the previous sample.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     limit: Limit,
-    /// In bytes.
+    /// The window in bytes.
     window: u32,
-    /// What the session received, in bytes a second.
+    /// The rate of the session in bytes a second.
     received: u64,
 }
 
-/// What a session has carried in a while, beside what its server's answers took.
+/// What a session received over a while, and its round trip at that time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// What the session received, in bytes a second.
+    /// The rate of the session in bytes a second.
     pub(crate) received: u64,
-    /// The same of its busiest channel.
+    /// The rate of its busiest channel in bytes a second.
     pub(crate) busiest: u64,
-    /// What an answer took then,
+    /// The current round trip.
     pub(crate) round_trip: Duration,
-    /// and what it takes where nothing else is on its way.
+    /// The round trip without any queue.
     pub(crate) best: Duration,
-    /// In bytes.
+    /// The window in bytes.
     pub(crate) window: u32,
     pub(crate) upload: Upload,
 }
 
-/// Whether much has been sent to the server, on whichever session, shortly before: answers are late by the
-/// queue on the way there, too.
+/// A recent upload to the server on any session. Its queue delays answers, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upload {
     None,
     Running,
-    /// It has a pace, and so it is known what an answer takes without its queue.
+    /// An upload with a pace.
     Paced {
+        /// The round trip without its queue.
         base: Duration,
     },
 }
 
 impl Line {
-    /// The window for a server that is so far away, in bytes.
+    /// The window in bytes at this round trip.
     pub(crate) fn window(self, round_trip: Option<Duration>) -> u32 {
         let of_rate = self.of_rate(round_trip).map(|window| window.max(LEAST));
         let larger = self.too_small.map(|window| window.saturating_mul(STEP));
         of_rate.max(larger).unwrap_or(FIRST).min(MOST)
     }
 
-    /// Twice what is on its way at the line's rate, in bytes, since russh gives back half a window at a time, and some
-    /// for a line that is shared.
+    /// The window in bytes for the bandwidth: twice the bandwidth-delay product, since russh returns half a window at a
+    /// time, and a quarter more for a line that is shared.
     pub(crate) fn of_rate(self, round_trip: Option<Duration>) -> Option<u32> {
         let (rate, round_trip) = self.rate.zip(round_trip)?;
         let on_the_way = u128::from(rate) * round_trip.as_micros() / 1_000_000;
@@ -88,7 +87,7 @@ impl Learner {
         self.line
     }
 
-    /// Takes note of a sample. Returns whether it has changed what is known by much.
+    /// Takes note of a sample. Returns whether it changes the line noticeably.
     pub(crate) fn learn(&mut self, sample: Sample) -> bool {
         let before = self.line;
         let limit = sample.limit();
@@ -96,7 +95,7 @@ impl Learner {
         let shown = limit.map(|limit| Shown { limit, window, received });
         let last = std::mem::replace(&mut self.last, shown);
         let again = last.is_some_and(|last| Some(last.limit) == limit && last.window == window);
-        // It carries at least what it has carried twice in a row.
+        // The line carries at least what it has carried twice in a row.
         let carries = last.map_or(0, |last| last.received.min(received));
         match (limit, before.rate) {
             (Some(_), Some(rate)) if rate < carries => self.set_rate(carries),
@@ -123,25 +122,24 @@ impl Learner {
     }
 }
 
-/// What kept a download from being faster. What a busy machine does late looks like either once, and seldom
-/// twice in a row.
+/// The limit of a download. A busy machine can imitate any of them once, but seldom twice in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
     Line,
-    /// The window, and the line carries hardly more: some is queued.
+    /// The window, on a line that carries hardly more: some data is queued.
     Window,
-    /// The window. The line is far from full, and how much it carries is not known.
+    /// The window, on a line that is far from full, so that its bandwidth is unknown.
     WindowAlone,
 }
 
 impl Sample {
-    /// None where it was neither, or cannot be told.
+    /// The limit; `None` if there is another one, or if it is unclear.
     fn limit(&self) -> Option<Limit> {
         let Self { busiest, round_trip, best, window, upload, .. } = *self;
         let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
         let is_queued = |round_trip| round_trip > best * 3 / 2 + WAVERING;
         if is_queued(round_trip) {
-            // Who has sent little ahead has not made a queue, and an upload may have.
+            // A download with little data in flight has not caused the queue, but an upload may have.
             let is_downward = match upload {
                 Upload::None => true,
                 Upload::Running => false,
@@ -150,8 +148,8 @@ impl Sample {
             let is_own = is_downward && carried_in(round_trip) >= u128::from(LEAST / 2);
             return is_own.then_some(Limit::Line);
         }
-        // The shortest round trip counts: the present one includes queueing, by which every window would be
-        // too small. russh gives back half a window at a time, so that less is in flight.
+        // The current round trip includes queueing, so that every window would seem too small: the shortest one counts.
+        // russh returns half a window at a time, so that less than a window is in flight.
         let fills = |part: u128| carried_in(best) * part / 4 >= u128::from(window) && window < MOST;
         if round_trip <= best * 9 / 8 + SLIGHT {
             fills(12).then_some(Limit::WindowAlone)
@@ -161,21 +159,20 @@ impl Sample {
     }
 }
 
-/// As OpenSSH's, before anything is known. In bytes.
+/// The window in bytes before anything is known, which is OpenSSH's.
 const FIRST: u32 = 2 << 20;
-/// How slowly a line is believed to carry less, as a part of the difference in each sample. It may carry as much as ever
-/// and be shared with a download of somebody else, whose queue looks like one's own: who gives way to that is left with
-/// the least.
+/// The divisor by which the bandwidth approaches a lower rate with each sample. The line may be shared with a download of
+/// another program, whose queue looks like our own: giving way to it would leave the smallest window.
 const PATIENCE: u64 = 256;
-/// Below this a download stops and goes. In bytes.
+/// The smallest window in bytes: with a smaller one, downloads stutter.
 const LEAST: u32 = 192 << 10;
-/// Enough for 640 MB/s at a round trip of 100 ms. In bytes.
+/// The largest window in bytes, enough for 640 MB/s at a round trip of 100 ms.
 const MOST: u32 = 64 << 20;
-/// How many times as large the next window is where one was the limit.
+/// The factor by which a window grows that was the limit.
 const STEP: u32 = 8;
-/// By how much an answer may be late without there being a queue.
+/// The variation of round trips without a queue, besides half of the shortest.
 const WAVERING: Duration = Duration::from_millis(20);
-/// By how much at the most where nothing is queued at all, besides an eighth.
+/// The variation of round trips on an idle line, besides an eighth of the shortest.
 const SLIGHT: Duration = Duration::from_millis(2);
 
 #[cfg(test)]

@@ -30,11 +30,11 @@ pub(crate) struct SshSocket {
     segments: Segments,
 }
 
-/// What was read, as segments.
+/// Tells whether the received data ends in a full segment.
 struct Segments {
-    /// Of a full one, in bytes.
+    /// The payload of a full segment, in bytes.
     size: usize,
-    /// What was read behind the last one that was not full, in bytes.
+    /// The bytes received since the last partial segment.
     full: usize,
 }
 
@@ -86,19 +86,19 @@ impl SshSocket {
     ///
     /// A forward-only sshd never sets `TCP_NODELAY`, so its second small packet waits for our
     /// acknowledgement, which Linux would delay by 40 ms. The kernel forgets the option by itself,
-    /// hence after each burst. Of full segments it acknowledges every other one, and nothing waits for the last: to
-    /// acknowledge each would take twice as much of a line whose way there is narrow.
+    /// hence after each burst. Full segments are left to the kernel, which acknowledges every other one: no packet waits
+    /// for the last one, and more acknowledgements would take too much of a narrow uplink.
     fn acknowledge(&mut self) {
         self.owes_acknowledgement = false;
-        if self.segments.end_in_part_of_one() {
+        if self.segments.end_in_partial_segment() {
             acknowledge_now(&self.socket);
         }
     }
 }
 
 impl Segments {
-    /// Whether what was read ends in a segment that is not full, and if so, what comes is counted from there.
-    fn end_in_part_of_one(&mut self) -> bool {
+    /// Whether the received data ends in a partial segment, after which counting begins anew.
+    fn end_in_partial_segment(&mut self) -> bool {
         let part = self.full % self.size;
         if part > 0 {
             self.full = 0;
@@ -128,7 +128,7 @@ impl Gauge {
             return;
         };
         let span = now - since;
-        // While lost segments are sent again, it takes nothing for a moment.
+        // A socket takes nothing for a moment while lost segments are retransmitted.
         if span < SPAN || self.taken == 0 && span < 4 * SPAN {
             return;
         }
@@ -286,7 +286,7 @@ mod tests {
             [(1448, false), (2 * 1448, false), (100, true), (1448, false), (1448 + 52, true)]
         {
             segments.full += read;
-            assert_eq!(segments.end_in_part_of_one(), ends_in_part, "{read}");
+            assert_eq!(segments.end_in_partial_segment(), ends_in_part, "{read}");
         }
     }
 

@@ -1,11 +1,10 @@
-//! How far away a server is, and so how much it may send ahead on a channel.
+//! The channel windows of the sessions to a server, which depend on how far away it is.
 //!
-//! A near one is better off without much: what a channel may send ahead lies in the buffers before
-//! everything else that comes on its session, and OpenSSH's server moves what it cannot send yet about in
-//! its memory. Over loopback, on two busy cores, from 4 MiB to 256 KiB: beside four downloads the 99th
-//! percentile of a ping went from 24 to 7 ms, and beside a download on the same session that nobody
-//! reads that of short connections from 30 to 13 ms, for up to a tenth of a single download's speed.
-//! What a far one needs depends on the [line](super::line::Line).
+//! Near servers get small windows: the data of a window is buffered in front of everything else on its session, and
+//! OpenSSH's server copies unsent data around in memory. Over loopback on two busy cores, 256 KiB instead of 4 MiB took
+//! the 99th percentile of a ping beside four downloads from 24 to 7 ms, and that of short connections beside a download
+//! on the same session that is not read from 30 to 13 ms. A single download lost up to a tenth of its speed.
+//! The windows of far servers depend on the [line](super::line::Line).
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,41 +19,41 @@ use crate::lock::lock;
 use crate::ssh::session::atomic_time::AtomicDuration;
 use crate::ssh::session::delay::LAN;
 
-/// What the connections to one server have shown of how far away it is, and of the line to it.
+/// What is known of the distance and the line to one server, from all of its sessions.
 #[derive(Debug, Default)]
 pub(crate) struct WindowEstimator {
     was_near: AtomicBool,
-    // The shortest: the others took as long because somebody was busy.
+    // The shortest time: a longer one only shows that this machine or the server was busy.
     connecting: AtomicDuration,
     round_trip: AtomicDuration,
     line: Mutex<Learner>,
-    /// When much was sent, last, and what it was.
+    /// The last upload, and when it was seen.
     uploaded: Mutex<Option<(Instant, Upload)>>,
-    /// Where the line is kept, and under which name.
+    /// The store of lines.
     memory: LineMemory,
+    /// The server's name in the store.
     server: String,
 }
 
 impl WindowEstimator {
-    /// Of a server, as far as `memory` knows it.
+    /// The estimator of a server, with what `memory` knows of its line.
     pub(crate) fn of(server: String, memory: LineMemory) -> Self {
         let line = Mutex::new(Learner::of(memory.recall(&server)));
         Self { line, memory, server, ..Self::default() }
     }
 
-    /// The window for the channels of a session over `stream`, in bytes. russh fixes it before
-    /// the handshake, and takes none after.
+    /// The window in bytes for the channels of a session over `stream`. russh needs it before the handshake and cannot
+    /// change it later.
     ///
-    /// A server is near when its first byte comes within [`NEAR`]. The time to connect estimates the round
-    /// trip; where a relay on this machine accepted the connection, the round trips of earlier sessions
-    /// correct it. A server that was near and is slow to answer may be busy. One that waits for the
-    /// client's first word counts as far.
+    /// A server is near if its first byte arrives within [`NEAR`]. The time to connect estimates the round trip; if a
+    /// relay on this machine accepted the connection, the round trips of earlier sessions correct it. A server that was
+    /// near and answers slowly may only be busy. One that waits for the client's first byte counts as far.
     pub(crate) async fn window(
         &self,
         stream: &mut (impl AsyncBufRead + Unpin),
         connecting: Option<Duration>,
     ) -> u32 {
-        // What has come stays in the buffer. An end or a fault is the handshake's to tell.
+        // The data stays in the buffer. The handshake reports an end or an error.
         let spoke = timeout(NEAR, stream.fill_buf()).await.is_ok();
         let near_by_then =
             || self.was_near.load(Relaxed) && connecting.is_none_or(|took| took < NEAR);
@@ -74,13 +73,13 @@ impl WindowEstimator {
         self.round_trip.shorten(round_trip);
     }
 
-    /// The shortest round trip, where one was measured.
+    /// The shortest round trip, if one was measured.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.round_trip.get()
     }
 
-    /// Takes note of what a session has sent in a while, in bytes a second. `base` is what an answer takes without the
-    /// queue of that, where it has a pace.
+    /// Takes note of the rate at which a session has just sent, in bytes a second. `base` is its round trip without the
+    /// queue of that upload, if the upload has a pace.
     pub(crate) fn sent(&self, rate: u64, base: Option<Duration>) {
         if rate >= UPLOAD {
             let upload = base.map_or(Upload::Running, |base| Upload::Paced { base });
@@ -88,7 +87,7 @@ impl WindowEstimator {
         }
     }
 
-    /// Whether answers may be late because of what has been sent.
+    /// The upload, on any session, that may have delayed answers.
     pub(crate) fn upload(&self) -> Upload {
         match *lock(&self.uploaded) {
             Some((at, upload)) if at.elapsed() < LATER => upload,
@@ -96,12 +95,12 @@ impl WindowEstimator {
         }
     }
 
-    /// Takes note of what a session has carried in a while.
+    /// Takes note of what a session has just carried.
     pub(crate) fn learn(&self, sample: Sample) {
         if sample.best < LAN {
             return;
         }
-        // A session that began on a full line knows no better one than that.
+        // A session that was opened on a full line has not seen the shortest round trip.
         self.round_trip.shorten(sample.best);
         let best = self.round_trip.get().unwrap_or(sample.best);
         let sample = Sample { best, ..sample };
@@ -116,9 +115,9 @@ impl WindowEstimator {
         tokio::task::spawn_blocking(move || memory.remember(&server, line));
     }
 
-    /// Whether a session with this window, in bytes, is slower than a new one would be, or in the way of
-    /// others: it has less than two thirds of what is wanted, or over four thirds. Near by, less than a third:
-    /// that is enough for 170 MB/s, and another login is not worth more.
+    /// Whether a session with this window, in bytes, should be replaced: it is smaller than two thirds of the wanted one,
+    /// and so too slow, or larger than four thirds, and so delays others. For a near server only a window below a third
+    /// is unfit: a third is enough for 170 MB/s, and more is not worth another login.
     pub(crate) fn is_unfit(&self, window: u32) -> bool {
         let Some(round_trip) = self.round_trip.get() else { return false };
         let wanted = self.wanted(self.was_near.load(Relaxed));
@@ -128,8 +127,8 @@ impl WindowEstimator {
         window < wanted / 3 * 2 || is_too_large(window, wanted)
     }
 
-    /// The window that would do in the place of this one, both in bytes: the same unless it holds what is in the way of
-    /// others. Where it is not russh that gives it back, it may be smaller than a channel's.
+    /// The window in bytes to use instead of `window`: a smaller one if that is so large that it delays others. It may be
+    /// smaller than any channel's window, since russh's granularity does not matter to the socket.
     pub(crate) fn fitting(&self, window: u32) -> u32 {
         let round_trip = self.round_trip.get().filter(|&round_trip| round_trip >= LAN);
         let of_rate = lock(&self.line).line().of_rate(round_trip);
@@ -145,7 +144,7 @@ impl WindowEstimator {
         }
     }
 
-    /// The network may be another one: what was known of it counts no more.
+    /// Forgets the distance, since the network may have changed.
     pub(crate) fn forget(&self) {
         self.was_near.store(false, Relaxed);
         self.connecting.clear();
@@ -153,12 +152,12 @@ impl WindowEstimator {
     }
 }
 
-/// Whether a window, in bytes, holds what is in the way of others.
+/// Whether a window, in bytes, is so large that it delays others.
 fn is_too_large(window: u32, wanted: u32) -> bool {
     window / 4 * 3 > wanted
 }
 
-/// Enough for 512 MB/s, but no less than [`LEAST_WINDOW`].
+/// The window in bytes for 512 MB/s, at least [`LEAST_WINDOW`].
 fn near_window(round_trip: Duration) -> u32 {
     let window = round_trip.as_micros().saturating_mul(512);
     u32::try_from(window).unwrap_or(u32::MAX).max(LEAST_WINDOW)
@@ -166,14 +165,14 @@ fn near_window(round_trip: Duration) -> u32 {
 
 /// The longest time to a near server's first byte: a round trip, and `sshd` starting a process.
 const NEAR: Duration = Duration::from_millis(25);
-/// Four of the largest packets. With half of that, eight downloads on one session came to 455 MB/s over
-/// loopback, with this to 506. In bytes.
+/// The smallest window of a near server in bytes: four of the largest packets. Over loopback, eight downloads on one
+/// session reach 506 MB/s with it, and 455 MB/s with half of it.
 const LEAST_WINDOW: u32 = 256 << 10;
-/// A few dozen segments, so that a lost one is noticed by those that follow. In bytes.
+/// The smallest limit for the socket in bytes: a few dozen segments, so that later ones reveal the loss of one.
 const LEAST_FITTING: u32 = 64 << 10;
-/// Whoever sends less, in bytes a second, makes no queue that matters.
+/// The least rate, in bytes a second, of an upload that causes a queue worth considering.
 const UPLOAD: u64 = 16 << 10;
-/// An answer may have been waited for so long, and the queue may take so long to go.
+/// How long an upload may still delay answers: the queue has to drain, and an answer may be on its way.
 const LATER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

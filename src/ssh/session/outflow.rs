@@ -1,9 +1,8 @@
-//! Bounds what is queued towards the server, in front of the next keystroke.
+//! Bounds the data that is queued towards the server in front of the next keystroke.
 //!
-//! russh takes what it is given and writes it in one go, and while the socket takes nothing it reads
-//! nothing either. So the transport takes all of it at once, and whoever has much to send waits until what
-//! was taken has gone: one piece at a time, as large as the line carries in [`AHEAD`], and no faster than
-//! at its [pace](Pacer), in smaller pieces where there is one.
+//! russh accepts all data that it is given, writes it in one go, and reads nothing while the socket is full. So the
+//! transport buffers all of it, and a bulk sender waits until the buffer is empty: it sends one piece at a time, which is
+//! as large as the line carries in [`AHEAD`]. A bulk sender also keeps to the [pace](Pacer), in smaller pieces.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -18,61 +17,62 @@ use super::pacer::{Pacer, Sample, Stretch, burst};
 use crate::lock::lock;
 use crate::stream::options::Delivery;
 
-/// What is on its way out of one session.
+/// The outgoing data of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Outflow {
     clock: Clock,
-    /// How often russh has handed over all that it had.
+    /// The number of times that russh has handed over all of its data.
     rounds: AtomicU64,
-    /// What it may have been given since, in bytes.
+    /// The bytes that russh may have been given since.
     granted: AtomicU64,
-    /// What the transport keeps because the socket takes no more, in bytes.
+    /// The bytes that the transport buffers because the socket is full.
     kept: AtomicUsize,
-    /// Since when it keeps anything.
+    /// The time since which the transport buffers data.
     kept_since: AtomicDuration,
-    /// How much the socket takes while there is more to send, in bytes a second; 0 before it was ever
-    /// full.
+    /// What the socket takes while it is full, in bytes a second; 0 if it never was.
     rate: AtomicU64,
-    /// What the stream has taken, in bytes, when it did so last, and since when it does without a [`PAUSE`].
+    /// The bytes written to the stream.
     sent: AtomicU64,
+    /// The time of the last write.
     last_took: AtomicDuration,
+    /// The data that has been sent without a [`PAUSE`] since.
     stretch: Mutex<Stretch>,
-    /// When the server was asked something that it has not answered, and what had been taken then, in
-    /// bytes.
+    /// The time of the ping that is unanswered.
     asked: AtomicDuration,
+    /// The bytes sent before that ping.
     sent_before: AtomicU64,
     /// The shortest round trip of the session.
     best: AtomicDuration,
-    /// When the kernel told last how what was sent arrives, and when it is to be asked again, in microseconds on the
-    /// clock.
+    /// The last time that the kernel's view was of use.
     delivered: AtomicDuration,
+    /// The time when the kernel is to be asked next, in microseconds on the clock.
     next_delivery: AtomicU64,
-    /// How much those who send much may send, in bytes a second; 0 for as much as there is.
+    /// The pace of bulk senders, in bytes a second; 0 for no limit.
     pace: AtomicU64,
-    /// When the next of their pieces may be sent, in microseconds on the clock.
+    /// The time when the next piece may be sent, in microseconds on the clock.
     next: AtomicU64,
-    /// Whether anybody has waited for that.
+    /// Whether a sender has waited for that since the last sample.
     held_back: AtomicBool,
     pacer: Mutex<Pacer>,
     moved: Notify,
 }
 
-/// One sender's place: what it sent last, and when.
+/// The state of one sender.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    /// The round after which its last piece was handed over, plus one; 0 where there is none.
+    /// The round after which its last piece was handed over, plus one; 0 if there is none.
     last: AtomicU64,
 }
 
 impl Outflow {
-    /// russh has handed over all that it had.
+    /// Records that russh has handed over all of its data.
     pub(crate) fn handed_over(&self) {
         self.granted.store(0, Relaxed);
         self.rounds.fetch_add(1, SeqCst);
         self.moved.notify_waiters();
     }
 
-    /// So many bytes have to wait for the socket.
+    /// Records how many bytes wait for the socket.
     pub(crate) fn keep(&self, bytes: usize) {
         let before = self.kept.swap(bytes, SeqCst);
         if bytes > 0 && before == 0 {
@@ -83,7 +83,7 @@ impl Outflow {
         }
     }
 
-    /// The stream has taken so many bytes.
+    /// Records that bytes were written to the stream.
     pub(crate) fn took(&self, bytes: usize) {
         let (now, last) = (self.clock.now(), self.last_took.get().unwrap_or_default());
         self.last_took.set(now);
@@ -99,20 +99,21 @@ impl Outflow {
         self.sent_before.store(self.given(), Relaxed);
     }
 
-    /// Takes note of the shortest round trip of the session.
+    /// Records the shortest round trip of the session.
     pub(crate) fn set_best(&self, best: Duration) {
         self.best.set(best);
     }
 
-    /// Whether the kernel is to be asked again how what was sent arrives.
+    /// Whether the kernel is to be asked for its view of the sending side.
     pub(crate) fn wants_delivery(&self) -> bool {
         micros(self.clock.now()) >= self.next_delivery.load(Relaxed)
     }
 
-    /// What was sent arrives like that, if the kernel knows. An sshd without `TCP_NODELAY` has its answers wait for
-    /// acknowledgements, they wait behind what it sends, and whatever was lost on the line holds up what comes behind
-    /// it: the kernel's measure is free of all that. It counts where the connection's peer is as far away as the
-    /// server, and is no proxy.
+    /// Takes the kernel's view of the sending side, or `None` if it has none.
+    ///
+    /// It is more precise than answers to pings. These wait behind what the server sends; with an sshd that does not set
+    /// `TCP_NODELAY`, they wait for acknowledgements; and a lost segment delays all data after it. The view is of no use if
+    /// the peer is a proxy, which shows in a round trip that is too short for the server.
     pub(crate) fn delivered(&self, delivery: Option<Delivery>) {
         let Some(delivery) = delivery else { return self.next_delivery.store(u64::MAX, Relaxed) };
         let (now, round_trip) = (self.clock.now(), delivery.round_trip);
@@ -122,22 +123,22 @@ impl Outflow {
             return;
         };
         self.delivered.set(now);
-        // What arrived last, and is known to have, was sent a round trip ago.
+        // The last data that is known to have arrived was sent a round trip ago.
         let asked = now.saturating_sub(round_trip);
         let sent_before = self.sent.load(Relaxed).saturating_sub(delivery.outstanding);
-        // Where it is full now, what it was found to take before does not matter.
+        // A full socket is evidence of a full line; the rate itself is measured better here.
         let rate = (delivery.unsent > 0).then_some(u64::MAX);
         self.follow(self.sample(asked, sent_before, round_trip), best, rate);
     }
 
-    /// What russh was given so far, in bytes.
+    /// The bytes that russh was given so far.
     fn given(&self) -> u64 {
         let handed_over = self.sent.load(Relaxed) + self.kept.load(Relaxed) as u64;
         handed_over + self.granted.load(Relaxed)
     }
 
-    /// The server has answered, after such a time; `best` is the session's shortest so far. Returns when it is to
-    /// be asked again, where uploads are paced.
+    /// Takes note of an answer to a ping; `best` is the shortest round trip of the session. Returns the time until the
+    /// next ping if uploads are paced.
     pub(crate) fn answered(&self, round_trip: Duration, best: Duration) -> Option<Duration> {
         self.set_best(best);
         let recently = |at: Duration| self.clock.now() < at + RECENTLY;
@@ -162,7 +163,7 @@ impl Outflow {
         }
     }
 
-    /// Takes the pace from what a sample shows.
+    /// Adjusts the pace to a sample.
     fn follow(&self, sample: Sample, best: Duration, rate: Option<u64>) {
         let pace = lock(&self.pacer).answered(sample, best, rate);
         let round_trip_ms = sample.round_trip.as_millis();
@@ -172,28 +173,28 @@ impl Outflow {
         self.pace.store(pace.filter(|&pace| pace < FAST).unwrap_or(0), Relaxed);
     }
 
-    /// What an answer takes without what is sent, while that has a pace.
+    /// The round trip without our own queue; `None` while uploads have no pace.
     pub(crate) fn base(&self) -> Option<Duration> {
         lock(&self.pacer).base()
     }
 
-    /// What the line was found to carry, in bytes a second.
+    /// Records what a full socket takes, in bytes a second.
     pub(crate) fn measured(&self, rate: u64) {
         self.rate.store(rate, Relaxed);
     }
 
-    /// What the line carries, in bytes a second, where it was ever full.
+    /// What the socket takes while it is full, in bytes a second; `None` if it never was.
     pub(crate) fn rate(&self) -> Option<u64> {
         Some(self.rate.load(Relaxed)).filter(|&rate| rate > 0)
     }
 
-    /// For how long the oldest that is kept has waited.
+    /// How long the oldest buffered byte has waited for the socket.
     pub(crate) fn waiting(&self) -> Duration {
         let since = self.kept_since.get();
         since.map_or(Duration::ZERO, |since| self.clock.now().saturating_sub(since))
     }
 
-    /// How much one sender may hand over at once, in bytes.
+    /// The largest piece that one sender may hand over at once, in bytes.
     fn piece(&self) -> usize {
         let pace = self.pace.load(Relaxed);
         if pace > 0 {
@@ -201,14 +202,14 @@ impl Outflow {
         }
         match self.rate() {
             Some(rate) if rate < FAST => in_time(rate, AHEAD).clamp(LEAST_PIECE, MOST_PIECE),
-            // The first bytes tell how fast the line is.
+            // The first bytes show how fast the line is.
             None if self.sent.load(Relaxed) < UNKNOWN => MOST_PIECE,
             _ => usize::MAX,
         }
     }
 
-    /// Waits until `turn`'s last piece has gone and there is room for the next of `wanted` bytes. Returns
-    /// how many of them that is.
+    /// Waits until the last piece of `turn` has been sent and there is room for the next one. Returns its size: at most
+    /// `wanted` bytes.
     ///
     /// # Cancel safety
     ///
@@ -217,7 +218,7 @@ impl Outflow {
         let piece = self.piece().min(wanted);
         self.in_pace(piece, wanted).await;
         loop {
-            // What moves from now on is told, polled or not.
+            // Registers at once, so that no notification is missed before it is polled.
             let moved = self.moved.notified();
             if self.take(turn) {
                 self.granted.fetch_add(piece as u64, Relaxed);
@@ -227,8 +228,8 @@ impl Outflow {
         }
     }
 
-    /// Waits until a piece of so many bytes may be sent, of those that are `wanted`. Where they are few, it does
-    /// not wait. It counts, but only so far that whoever sends much little holds up nobody for long.
+    /// Waits until the pace allows a piece of `bytes`, out of `wanted`. Small messages do not wait. They count against the
+    /// pace, but only so far that many of them delay bulk senders by [`MOST_OF_LITTLE`] at most.
     async fn in_pace(&self, bytes: usize, wanted: usize) {
         let pace = self.pace.load(Relaxed);
         if pace == 0 {
@@ -236,7 +237,7 @@ impl Outflow {
         }
         let now = micros(self.clock.now());
         let takes = bytes as u64 * 1_000_000 / pace;
-        // A timer wakes late by a little, which is made up for.
+        // Timers fire a little late, so a piece may catch up.
         let earliest = now.saturating_sub(AHEAD_OF_PACE);
         let starts = |next: u64| next.max(earliest);
         let is_little = wanted < LITTLE;
@@ -265,10 +266,10 @@ impl Outflow {
     }
 }
 
-/// A place in the pace. Dropped, it is given back: whoever waits no more sends nothing.
+/// A reservation in the pace. Dropping it returns the time, since the sender has stopped waiting.
 struct PlaceInPace<'a> {
     next: &'a AtomicU64,
-    /// In microseconds.
+    /// The time of the piece at the pace, in microseconds.
     takes: u64,
 }
 
@@ -278,34 +279,33 @@ impl Drop for PlaceInPace<'_> {
     }
 }
 
-/// What a line with this rate, in bytes a second, carries in a time, in bytes.
+/// The bytes that are carried in a time at a rate in bytes a second.
 pub(crate) fn in_time(rate: u64, time: Duration) -> usize {
     let bytes = u128::from(rate) * time.as_micros() / 1_000_000;
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// When nothing was sent for longer, what comes then is a new stretch.
+/// The shortest idle time that begins a new stretch.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What may wait in front of a keystroke, as time on the line.
+/// The queueing delay that bulk senders may cause in front of a keystroke.
 pub(crate) const AHEAD: Duration = Duration::from_millis(20);
-/// After such a round trip at the latest the kernel is asked again.
+/// The longest round trip that delays the next view of the kernel.
 const AGAIN: Duration = Duration::from_millis(200);
-/// As long as the kernel tells how what was sent arrives, answers tell less.
+/// How long a view of the kernel takes precedence over answers to pings.
 const RECENTLY: Duration = Duration::from_secs(1);
-/// Above this rate, in bytes a second, nobody waits for a turn: what the buffers hold is gone in
-/// milliseconds.
+/// The rate, in bytes a second, above which nothing is held back: the buffers empty in milliseconds.
 const FAST: u64 = 32 << 20;
-/// By how much of its time a piece may be sent sooner, in microseconds.
+/// How far a late piece may catch up with the pace, in microseconds.
 const AHEAD_OF_PACE: u64 = 5000;
-/// How far ahead of the time what is little may take up the pace, in microseconds.
+/// The longest delay that small messages cause to bulk senders, in microseconds.
 const MOST_OF_LITTLE: u64 = 50_000;
-/// Smaller pieces would be more head than body. In bytes.
+/// The smallest piece in bytes: a smaller one would be mostly headers.
 const LEAST_PIECE: usize = 1 << 10;
-/// What is less, in bytes, does not wait for its turn in the pace.
+/// The size in bytes below which a message does not wait for the pace.
 const LITTLE: usize = 4 << 10;
-/// The largest packet that OpenSSH takes, in bytes.
+/// The largest piece: the largest packet that OpenSSH accepts. In bytes.
 const MOST_PIECE: usize = 32 << 10;
-/// When so much was sent and the socket was never full, the line is fast. In bytes.
+/// The number of bytes after which a line is known to be fast if the socket was never full.
 const UNKNOWN: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! is, and the pace is adjusted so that [`TARGET`] is kept in it (delay-based congestion control, as in RFC 6817).
 //!
 //! Queues that other traffic causes, on either way, look the same. So the pace is lowered for a moment now and then: the
-//! queue that remains is not our own and becomes part of the [base](base). This is done sooner, and with a lower pace,
+//! queue that remains is not our own and becomes part of the [base]. This is done sooner, and with a lower pace,
 //! if the queue does not drain although it should.
 
 use std::time::Duration;
