@@ -13,7 +13,7 @@ use tokio::time::sleep_until;
 use tracing::trace;
 
 use super::atomic_time::{AtomicDuration, Clock, micros};
-use super::pacer::{Pacer, Sample, Stretch, burst};
+use super::pacer::{Pacer, Sample, SocketState, Stretch, burst};
 use crate::lock::lock;
 use crate::stream::options::Delivery;
 
@@ -126,9 +126,8 @@ impl Outflow {
         // The last data that is known to have arrived was sent a round trip ago.
         let asked = now.saturating_sub(round_trip);
         let sent_before = self.sent.load(Relaxed).saturating_sub(delivery.outstanding);
-        // A full socket is evidence of a full line; the rate itself is measured better here.
-        let rate = (delivery.unsent > 0).then_some(u64::MAX);
-        self.follow(self.sample(asked, sent_before, round_trip), best, rate);
+        let socket = if delivery.unsent > 0 { SocketState::Full } else { SocketState::Room };
+        self.follow(self.sample(asked, sent_before, round_trip), best, socket);
     }
 
     /// The bytes that russh was given so far.
@@ -147,7 +146,8 @@ impl Outflow {
         } else {
             let asked = self.asked.get().unwrap_or_default();
             let sent_before = self.sent_before.load(Relaxed);
-            self.follow(self.sample(asked, sent_before, round_trip), best, self.rate());
+            let socket = SocketState::Unknown(self.rate());
+            self.follow(self.sample(asked, sent_before, round_trip), best, socket);
         }
         (self.pace.load(Relaxed) > 0).then(|| lock(&self.pacer).again())
     }
@@ -164,8 +164,8 @@ impl Outflow {
     }
 
     /// Adjusts the pace to a sample.
-    fn follow(&self, sample: Sample, best: Duration, rate: Option<u64>) {
-        let pace = lock(&self.pacer).answered(sample, best, rate);
+    fn follow(&self, sample: Sample, best: Duration, socket: SocketState) {
+        let pace = lock(&self.pacer).answered(sample, best, socket);
         let round_trip_ms = sample.round_trip.as_millis();
         if pace.is_some() {
             trace!(pace, round_trip_ms, held_back = sample.held_back, "an upload is paced");

@@ -55,6 +55,17 @@ impl Default for Stretch {
     }
 }
 
+/// The state of the socket, as far as it is known: a full one is evidence that the line is the limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SocketState {
+    /// It holds data that is not sent.
+    Full,
+    /// It has sent everything.
+    Room,
+    /// Its state is unknown. It took this many bytes a second while it was full, if it ever was.
+    Unknown(Option<u64>),
+}
+
 #[derive(Debug)]
 struct Control {
     base: Base,
@@ -107,12 +118,12 @@ impl Pacer {
     }
 
     /// Takes note of a sample. Returns the new pace in bytes a second, or `None` for no limit. `best` is the shortest
-    /// round trip so far. `rate` is what the socket takes while it is full, if it ever was.
+    /// round trip so far.
     pub(crate) fn answered(
         &mut self,
         sample: Sample,
         best: Duration,
-        rate: Option<u64>,
+        socket: SocketState,
     ) -> Option<u64> {
         let Some(last) = self.last else {
             self.last = Some(sample);
@@ -130,12 +141,10 @@ impl Pacer {
         }
         match &mut self.control {
             Some(control) => control.learn(last, sample, delivered, best),
-            // A session that was opened on a full line knows no shorter round trip, so a full socket is evidence
-            // enough.
-            None if rate.is_some() || sample.round_trip > best + 2 * TARGET => {
+            None if socket.needs_pace(sample.round_trip.saturating_sub(best)) => {
                 let carried = first_carried(last, sample, best);
                 // Some of what the socket took is still in buffers.
-                let capacity = rate.map_or(carried, |rate| rate.min(carried)).max(BULK);
+                let capacity = socket.took().map_or(carried, |rate| rate.min(carried)).max(BULK);
                 self.control = Some(Control {
                     base: Base::new(best, sample.asked),
                     capacity,
@@ -250,6 +259,27 @@ impl Control {
             None => 1000 + 2 * beyond(TARGET, queue),
         };
         self.capacity * permille / 1000
+    }
+}
+
+impl SocketState {
+    /// Whether uploads are to be paced from now on, at this queueing delay.
+    fn needs_pace(self, queued: Duration) -> bool {
+        match self {
+            // On a fast line, a socket is full for a moment now and then.
+            Self::Full => queued > TARGET,
+            Self::Room => false,
+            // A session that was opened on a full line knows no shorter round trip, so a socket that was full is
+            // evidence enough.
+            Self::Unknown(took) => took.is_some() || queued > 2 * TARGET,
+        }
+    }
+
+    fn took(self) -> Option<u64> {
+        match self {
+            Self::Unknown(took) => took,
+            Self::Full | Self::Room => None,
+        }
     }
 }
 

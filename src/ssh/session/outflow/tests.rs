@@ -129,11 +129,11 @@ async fn what_lies_before_a_question_is_what_russh_was_given() {
 }
 
 /// An upload of 100 kB/s over 50 ms, of which the kernel knows this when it is asked.
-async fn send(outflow: &Outflow, least: Duration, round_trip: Duration) {
+async fn send(outflow: &Outflow, least: Duration, round_trip: Duration, unsent: u64) {
     for _ in 0..4 {
         tokio::time::advance(Duration::from_millis(200)).await;
         assert!(outflow.wants_delivery());
-        let delivery = Delivery { round_trip, least, outstanding: 10_000, unsent: 100 };
+        let delivery = Delivery { round_trip, least, outstanding: 10_000, unsent };
         outflow.delivered(Some(delivery));
         assert!(!outflow.wants_delivery(), "it was asked");
         outflow.took(20_000);
@@ -147,7 +147,7 @@ async fn the_kernel_tells_the_pace_and_answers_that_wait_at_the_server_do_not() 
     let outflow = Outflow::default();
     outflow.set_best(BEST);
     outflow.took(10_000);
-    send(&outflow, BEST, 2 * BEST).await;
+    send(&outflow, BEST, 2 * BEST, 100).await;
     let pace = outflow.pace.load(Relaxed);
     assert!((50_000..120_000).contains(&pace), "{pace}");
     outflow.asks();
@@ -157,11 +157,22 @@ async fn the_kernel_tells_the_pace_and_answers_that_wait_at_the_server_do_not() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn there_is_no_pace_unless_the_socket_is_full_and_there_is_a_queue() {
+    for (round_trip, unsent) in [(BEST + AHEAD, 100), (2 * BEST, 0)] {
+        let outflow = Outflow::default();
+        outflow.set_best(BEST);
+        outflow.took(10_000);
+        send(&outflow, BEST, round_trip, unsent).await;
+        assert_eq!(outflow.pace.load(Relaxed), 0, "{round_trip:?}, {unsent} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_kernel_knows_nothing_of_a_server_behind_a_proxy() {
     let outflow = Outflow::default();
     outflow.set_best(BEST);
     outflow.took(10_000);
-    send(&outflow, BEST / 50, 2 * BEST).await;
+    send(&outflow, BEST / 50, 2 * BEST, 100).await;
     assert_eq!(outflow.pace.load(Relaxed), 0);
 }
 

@@ -148,7 +148,11 @@ fn questions_that_follow_at_once_change_nothing() {
     let last = line.pacer.last.expect("an answer");
     for micros in [1, 1000, 50_000] {
         let asked = last.asked + Duration::from_micros(micros);
-        line.pacer.answered(Sample { asked, round_trip: BEST, ..last }, BEST, None);
+        line.pacer.answered(
+            Sample { asked, round_trip: BEST, ..last },
+            BEST,
+            SocketState::Unknown(None),
+        );
     }
     assert_eq!(line.pacer.control.expect("an upload").capacity, before);
 }
@@ -163,7 +167,7 @@ fn who_sends_little_is_not_held_back() {
         let (round_trip, sent_before) = (BEST * 10, sent);
         let stretch = Stretch { since: begun, sent_before: 0 };
         let sample = Sample { asked, sent_before, stretch, round_trip, sent, held_back: false };
-        assert_eq!(pacer.answered(sample, BEST, Some(1_000_000)), None);
+        assert_eq!(pacer.answered(sample, BEST, SocketState::Unknown(Some(1_000_000))), None);
     }
 }
 

@@ -23,7 +23,11 @@ fn an_answer_after_long_shows_nothing_of_now() {
     for (millis, is_paced) in [(4000, true), (6000, false)] {
         let (mut pacer, last) = steady();
         let sample = next(last, millis, 1000 * millis, BEST);
-        assert_eq!(pacer.answered(sample, BEST, None).is_some(), is_paced, "{millis} ms");
+        assert_eq!(
+            pacer.answered(sample, BEST, SocketState::Unknown(None)).is_some(),
+            is_paced,
+            "{millis} ms"
+        );
     }
 }
 
@@ -40,7 +44,11 @@ fn one_answer_says_little_of_what_the_line_carries() {
     for (queue, permille) in [(Duration::ZERO, 1050), (2 * TARGET, 1500)] {
         let (mut pacer, last) = steady();
         let before = pacer.control.as_ref().expect("an upload").capacity;
-        pacer.answered(next(last, 200, 10 * before, BEST + queue), BEST, None);
+        pacer.answered(
+            next(last, 200, 10 * before, BEST + queue),
+            BEST,
+            SocketState::Unknown(None),
+        );
         let after = pacer.control.expect("an upload").capacity;
         assert!((1000..=permille).contains(&(after * 1000 / before)), "{after}");
     }
@@ -60,7 +68,7 @@ fn an_answer_counts_for_more_where_it_was_the_line_that_held_back() {
         pacer.last = Some(before);
         // 800 kB/s, and the queue is as long as before.
         let sample = Sample { held_back, ..next(before, 200, 160_000, BEST + queue) };
-        pacer.answered(sample, BEST, None);
+        pacer.answered(sample, BEST, SocketState::Unknown(None));
         let capacity = pacer.control.expect("an upload").capacity;
         assert_eq!(capacity, expected, "{held_back}, {queue:?}");
     }
@@ -93,7 +101,7 @@ fn a_look_goes_on_while_answers_take_less_and_less_and_a_long_queue_goes_fast() 
         // As much came to the queue meanwhile as the line carried.
         let came = capacity * micros(round_trip) / 1_000_000;
         let sample = Sample { sent: sample.sent_before + came, ..sample };
-        let pace = pacer.answered(sample, BEST, None).expect("an upload");
+        let pace = pacer.answered(sample, BEST, SocketState::Unknown(None)).expect("an upload");
         let looks = pacer.control.as_ref().expect("an upload").base.depth();
         assert_eq!(looks.map(|_| pace), expected, "a queue of {queue} targets");
         before = sample;
@@ -111,7 +119,7 @@ fn found(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> Durat
     let mut sample = last;
     while pacer.control.as_ref().expect("an upload").base.depth().is_some() {
         sample = next(sample, 150, 75_000, round_trip);
-        pacer.answered(sample, BEST, None);
+        pacer.answered(sample, BEST, SocketState::Unknown(None));
     }
     pacer.control.expect("an upload").base.takes()
 }

@@ -92,7 +92,7 @@ impl Uplink {
         };
         for _ in 0..2 {
             sample.asked = self.now;
-            self.pacer.answered(sample, self.best_known, self.rate);
+            self.pacer.answered(sample, self.best_known, self.socket());
             self.now += Duration::from_millis(millis);
         }
         self.stretch.since = self.now;
@@ -149,11 +149,20 @@ impl Uplink {
     }
 
     fn answered(&mut self, sample: Sample) {
-        self.pace = self.pacer.answered(sample, self.best_known, self.rate);
+        self.pace = self.pacer.answered(sample, self.best_known, self.socket());
         let unpaced = if self.feed == Feed::Kernel { AGAIN } else { UNPACED };
         self.next = self.now + self.pace.map_or(unpaced, |_| self.pacer.again());
         self.answers += 1;
         self.doubted += u32::from(self.doubts());
+    }
+
+    /// The socket is full as long as the sender has no pace.
+    fn socket(&self) -> SocketState {
+        match self.feed {
+            Feed::Answers => SocketState::Unknown(self.rate),
+            Feed::Kernel if self.pace.is_none() => SocketState::Full,
+            Feed::Kernel => SocketState::Room,
+        }
     }
 
     /// The kernel tells what has been acknowledged, and how long ago that was sent.
