@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use self::base::{Base, Depth};
 use super::atomic_time::micros;
+use super::delay::LAN;
 use super::outflow::in_time;
 
 mod base;
@@ -141,7 +142,7 @@ impl Pacer {
         }
         match &mut self.control {
             Some(control) => control.learn(last, sample, delivered, best),
-            None if socket.needs_pace(sample.round_trip.saturating_sub(best)) => {
+            None if socket.needs_pace(sample.round_trip, best) => {
                 let carried = first_carried(last, sample, best);
                 // Some of what the socket took is still in buffers.
                 let capacity = socket.took().map_or(carried, |rate| rate.min(carried)).max(BULK);
@@ -263,15 +264,16 @@ impl Control {
 }
 
 impl SocketState {
-    /// Whether uploads are to be paced from now on, at this queueing delay.
-    fn needs_pace(self, queued: Duration) -> bool {
+    /// Whether uploads are to be paced from now on.
+    fn needs_pace(self, round_trip: Duration, best: Duration) -> bool {
+        let queued = round_trip.saturating_sub(best);
         match self {
             // On a fast line, a socket is full for a moment now and then.
             Self::Full => queued > TARGET,
             Self::Room => false,
             // A session that was opened on a full line knows no shorter round trip, so a socket that was full is
-            // evidence enough.
-            Self::Unknown(took) => took.is_some() || queued > 2 * TARGET,
+            // evidence enough; but not on a LAN, where every socket is full at some time.
+            Self::Unknown(took) => took.is_some() && best >= LAN || queued > 2 * TARGET,
         }
     }
 
