@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) quick: bool,
     /// Put the figures into the README and the guide
-    #[arg(long, conflicts_with_all = ["packets", "quick", "list"])]
+    #[arg(long, conflicts_with_all = ["packets", "quick", "list", "peers"])]
     pub(crate) document: bool,
     /// Say what would be measured, and end
     #[arg(long)]
