@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use russh::client::{Handle, Msg};
 use russh::keys::PublicKey;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::delay::LAN;
 use self::handler::SessionHandler;
 use self::health::Health;
 use self::lifespan::Lifespan;
@@ -39,6 +38,7 @@ mod opening;
 pub(crate) mod outflow;
 mod pacer;
 pub(crate) mod remote_forwards;
+mod round_trip;
 mod traffic;
 mod unsolicited;
 
@@ -166,37 +166,6 @@ impl Session {
         if self.handle.send_ping().await.is_err() {
             self.closed().await;
         }
-    }
-
-    /// Measures the round trip: the shortest of several, since this machine or the server may be busy. To a
-    /// near server, the noise may exceed the round trip, so that more are measured over half a second. `None`
-    /// if the session ends meanwhile.
-    pub(crate) async fn measure(&self) -> Option<Duration> {
-        // The first ping also waits for the server to complete the login.
-        self.round_trip().await?;
-        let mut shortest = Duration::MAX;
-        for _ in 0..FIRST_ROUND_TRIPS {
-            shortest = shortest.min(self.round_trip().await?);
-        }
-        self.health.delay().note(shortest);
-        self.observed.outflow.set_best(shortest);
-        if shortest < LAN {
-            for _ in 0..FURTHER_ROUND_TRIPS {
-                sleep(BETWEEN_ROUND_TRIPS).await;
-                let took = self.round_trip().await?;
-                self.health.delay().note(took);
-                shortest = shortest.min(took);
-            }
-        }
-        // A ping also completes when the session ends, but none can be sent after that.
-        self.round_trip().await?;
-        Some(shortest)
-    }
-
-    async fn round_trip(&self) -> Option<Duration> {
-        let asked = Instant::now();
-        self.handle.send_ping().await.ok()?;
-        Some(asked.elapsed())
     }
 
     /// Completes with the host keys that the server announces, if they can be trusted.
@@ -395,12 +364,6 @@ impl std::fmt::Debug for Session {
 
 /// How long the server may take to close the connection after a disconnect message.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// Round trips measured initially.
-const FIRST_ROUND_TRIPS: u32 = 3;
-/// Further round trips measured to a near server.
-const FURTHER_ROUND_TRIPS: u32 = 10;
-/// The interval between these.
-const BETWEEN_ROUND_TRIPS: Duration = Duration::from_millis(50);
 /// Leaked channels, at 3.4 kB each, after which a session is replaced.
 const MAX_LEAKED: usize = 10_000;
 
