@@ -60,7 +60,11 @@ async fn the_ssh_of_this_machine() {
         (Origin::Address("::1".into()), Switch::Off)
     );
     assert_eq!(config.session.rekey_limit.bytes, Some(2 << 30));
+}
 
+#[tokio::test]
+#[ignore = "needs ssh"]
+async fn an_option_that_ssh_does_not_know_is_named() {
     let bad = with_options(&["NoSuchOption=1"]);
     let told = ClientConfig::query(&name("alias"), &bad).await;
     match told {
