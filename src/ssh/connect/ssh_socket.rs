@@ -291,18 +291,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ends_in_part_of_a_segment_is_acknowledged_at_once() {
+    async fn small_messages_are_acknowledged_before_the_next_request() {
+        const REQUESTS: u64 = 40;
         let (mut near, mut far, _) = pair().await;
-        // Before that the kernel acknowledges everything at once.
+        // At the beginning, the kernel acknowledges everything at once by itself.
         carry(&mut near, &mut far).await;
         let before = figure(&near.socket, "segs_out:");
-        for _ in 0..20 {
-            far.write_all(&[0; 100]).await.expect("it is read");
-            near.read_exact(&mut [0; 100]).await.expect("it is sent");
-            // The socket is read until there is nothing more, as russh does.
+        for _ in 0..REQUESTS {
+            near.write_all(b"request").await.expect("it is taken");
+            far.read_exact(&mut [0; 7]).await.expect("it is sent");
+            far.write_all(b"answer").await.expect("it is taken");
+            near.read_exact(&mut [0; 6]).await.expect("it is sent");
+            // russh reads until there is no more data.
             assert!(timeout(Duration::ZERO, near.read(&mut [0])).await.is_err());
         }
-        assert!(figure(&near.socket, "segs_out:") >= before + 20);
+        // Otherwise the next request carries the acknowledgement.
+        let sent = figure(&near.socket, "segs_out:") - before;
+        assert!(sent >= REQUESTS * 7 / 4, "{sent} segments");
     }
 
     async fn pair() -> (SshSocket, TcpStream, Arc<Inflow>) {
