@@ -131,13 +131,17 @@ async fn what_lies_before_a_question_is_what_russh_was_given() {
 /// An upload of 100 kB/s over 50 ms, of which the kernel knows this when it is asked.
 async fn send(outflow: &Outflow, least: Duration, round_trip: Duration, unsent: u64) {
     for _ in 0..4 {
-        tokio::time::advance(Duration::from_millis(200)).await;
-        assert!(outflow.wants_delivery());
-        let delivery = Delivery { round_trip, least, outstanding: 10_000, unsent };
-        outflow.delivered(Some(delivery));
-        assert!(!outflow.wants_delivery(), "it was asked");
-        outflow.took(20_000);
+        send_some(outflow, least, round_trip, unsent).await;
     }
+}
+
+async fn send_some(outflow: &Outflow, least: Duration, round_trip: Duration, unsent: u64) {
+    tokio::time::advance(Duration::from_millis(200)).await;
+    assert!(outflow.wants_delivery());
+    let delivery = Delivery { round_trip, least, outstanding: 10_000, unsent };
+    outflow.delivered(Some(delivery));
+    assert!(!outflow.wants_delivery(), "it was asked");
+    outflow.took(20_000);
 }
 
 const BEST: Duration = Duration::from_millis(50);
@@ -154,6 +158,21 @@ async fn the_kernel_tells_the_pace_and_answers_that_wait_at_the_server_do_not() 
     tokio::time::advance(6 * BEST).await;
     assert!(outflow.answered(6 * BEST, BEST).is_some(), "it is asked again");
     assert_eq!(outflow.pace.load(Relaxed), pace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_still_counts_for_the_round_trip_without_a_queue() {
+    let (outflow, little) = (Outflow::default(), Duration::from_millis(7));
+    outflow.set_best(BEST);
+    outflow.took(10_000);
+    send(&outflow, BEST, 2 * BEST, 100).await;
+    assert_eq!(outflow.base(), Some(BEST));
+    for _ in 0..20 {
+        outflow.asks();
+        send_some(&outflow, BEST, BEST + 2 * little, 0).await;
+        outflow.answered(BEST + little, BEST);
+    }
+    assert_eq!(outflow.base(), Some(BEST + little));
 }
 
 #[tokio::test(start_paused = true)]

@@ -118,8 +118,8 @@ fn a_look_goes_on_while_answers_take_less_and_less_and_a_long_queue_goes_fast() 
     }
 }
 
-/// The base after a look in which answers take so long, and another round trip was perhaps measured besides.
-fn found(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> Duration {
+/// The state after a look in which each round trip takes this long, and another one was perhaps measured besides.
+fn look(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> (Pacer, Sample) {
     let (mut pacer, last) = steady();
     let look = Look::Since(last.asked, depth);
     pacer.control.as_mut().expect("an upload").base.set(BEST, look);
@@ -131,7 +131,26 @@ fn found(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> Durat
         sample = next(sample, 150, 75_000, round_trip);
         pacer.answered(sample, BEST, SocketState::Unknown(None));
     }
-    pacer.control.expect("an upload").base.takes()
+    (pacer, sample)
+}
+
+fn found(depth: Depth, round_trip: Duration, besides: Option<Duration>) -> Duration {
+    look(depth, round_trip, besides).0.control.expect("an upload").base.takes()
+}
+
+#[test]
+fn the_next_look_is_soon_while_other_traffic_is_queued() {
+    for (queue, seconds) in [(TARGET / 2, 30), (4 * TARGET, 4)] {
+        let (mut pacer, mut sample) = look(Depth::Doubting, BEST + queue, None);
+        let ended = sample.asked;
+        while pacer.control.as_ref().expect("an upload").base.depth().is_none() {
+            // At the capacity, with the same queue: nothing else begins a look.
+            let sent = pacer.control.as_ref().expect("an upload").capacity / 5;
+            sample = Sample { held_back: false, ..next(sample, 200, sent, BEST + queue) };
+            pacer.answered(sample, BEST, SocketState::Unknown(None));
+        }
+        assert_eq!((sample.asked - ended).as_secs(), seconds, "{queue:?}");
+    }
 }
 
 #[test]
