@@ -65,7 +65,7 @@ impl Line {
     /// The window in bytes at this round trip.
     pub(crate) fn window(self, round_trip: Option<Duration>) -> u32 {
         let of_rate = self.of_rate(round_trip).map(|window| window.max(LEAST));
-        let larger = self.too_small.map(|window| window.saturating_mul(STEP));
+        let larger = self.too_small.map(|window| larger(window, round_trip));
         of_rate.max(larger).unwrap_or(FIRST).min(MOST)
     }
 
@@ -159,6 +159,22 @@ impl Sample {
     }
 }
 
+/// The window in bytes to try after one that limited a download. A window below [`FIRST`] was chosen for a server that
+/// seemed near. The line carries half of it in each round trip, but perhaps hardly more, and then a much larger one would
+/// keep the queue full. So the next one holds what the line carries in twice [`QUEUE`], unless the round trip is long, so
+/// that the queue adds less to it than the window does.
+fn larger(window: u32, round_trip: Option<Duration>) -> u32 {
+    let most = window.saturating_mul(STEP);
+    let is_short = |round_trip: &Duration| *round_trip < QUEUE / 2;
+    match round_trip.filter(is_short) {
+        Some(round_trip) if window < FIRST => {
+            let carried = u128::from(window) * QUEUE.as_micros() / round_trip.as_micros().max(1);
+            u32::try_from(carried).map_or(most, |carried| carried.min(most).min(FIRST))
+        }
+        _ => most,
+    }
+}
+
 /// The window in bytes before anything is known, which is OpenSSH's.
 const FIRST: u32 = 2 << 20;
 /// The divisor by which the bandwidth approaches a lower rate with each sample. The line may be shared with a download of
@@ -168,8 +184,10 @@ const PATIENCE: u64 = 256;
 const LEAST: u32 = 192 << 10;
 /// The largest window in bytes, enough for 640 MB/s at a round trip of 100 ms.
 const MOST: u32 = 64 << 20;
-/// The factor by which a window grows that was the limit.
+/// The largest factor by which a window grows that was the limit.
 const STEP: u32 = 8;
+/// The queueing delay of a home line, as far as one can be assumed.
+const QUEUE: Duration = Duration::from_millis(100);
 /// The variation of round trips without a queue, besides half of the shortest.
 const WAVERING: Duration = Duration::from_millis(20);
 /// The variation of round trips on an idle line, besides an eighth of the shortest.
@@ -222,6 +240,21 @@ mod tests {
         let full = Sample { round_trip: far * 3, best: far, ..HOME };
         assert!(!line.learn(full) && line.learn(full));
         assert_eq!(line.line().window(Some(far)), 1_250_000 / 4, "it was the line after all");
+    }
+
+    #[test]
+    fn a_line_that_seemed_near_gets_a_window_that_keeps_its_queue_short() {
+        let window = 256 << 10;
+        for (best, wanted) in [(10, FIRST), (15, 1_747_626), (30, 873_813), (50, FIRST)] {
+            let best = Duration::from_millis(best);
+            // Half of the window is carried in each round trip.
+            let received = u64::from(window / 2) * 1000 / best.as_millis() as u64;
+            let sample =
+                Sample { received, busiest: received, round_trip: best, best, window, ..HOME };
+            let mut line = Learner::default();
+            assert!(!line.learn(sample) && line.learn(sample), "{best:?}");
+            assert_eq!(line.line().window(Some(best)), wanted, "{best:?}");
+        }
     }
 
     #[test]
