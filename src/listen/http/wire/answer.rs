@@ -119,8 +119,8 @@ impl Status {
         let is_old = match head::version(version) {
             // Old radio streams, which browsers and curl treat as HTTP/1.0.
             None if version == b"ICY" => true,
-            Some(std::ops::ControlFlow::Continue(minor)) => minor == 0,
-            Some(std::ops::ControlFlow::Break(_)) | None => return Err(BadAnswer::NotHttp),
+            Some((1, minor)) => minor == 0,
+            Some(_) | None => return Err(BadAnswer::NotHttp),
         };
         let (code, reason) = rest.split_at_checked(3).ok_or(BadAnswer::NotHttp)?;
         let good = code.iter().all(u8::is_ascii_digit)

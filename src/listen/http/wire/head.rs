@@ -1,7 +1,5 @@
 //! Lines and fields of a head (RFC 9112 sections 2.1 and 5).
 
-use std::ops::ControlFlow;
-
 use bytes::Bytes;
 
 /// A field of a head: its name as received, and its trimmed value.
@@ -159,16 +157,10 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..bytes.len() - end]
 }
 
-/// The minor version after `HTTP/1.`: all except 1.0 are treated as 1.1 (RFC 9110 section 2.5). Breaks with the
-/// major version if it differs.
-pub(crate) fn version(word: &[u8]) -> Option<ControlFlow<u8, u8>> {
-    match word {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => {
-            Some(ControlFlow::Continue(minor - b'0'))
-        }
-        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', b'0'..=b'9'] => {
-            Some(ControlFlow::Break(major - b'0'))
-        }
-        _ => None,
-    }
+/// The major and the minor version after `HTTP/`. All of 1 but 1.0 are treated as 1.1 (RFC 9110 section 2.5).
+pub(crate) fn version(word: &[u8]) -> Option<(u8, u8)> {
+    let [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = word.strip_prefix(b"HTTP/")? else {
+        return None;
+    };
+    Some((major - b'0', minor - b'0'))
 }

@@ -1,7 +1,5 @@
 //! The head of a request: parsed strictly, and rewritten for hyper.
 
-use std::ops::ControlFlow;
-
 use hyper::Version;
 
 use super::MAX_FIELDS;
@@ -177,9 +175,9 @@ fn request_line(line: &[u8]) -> Result<(&str, &[u8], Version), Malformed> {
         return Err(Malformed::RequestLine);
     }
     match head::version(version) {
-        Some(ControlFlow::Continue(0)) => Ok((method, target, Version::HTTP_10)),
-        Some(ControlFlow::Continue(_)) => Ok((method, target, Version::HTTP_11)),
-        Some(ControlFlow::Break(major)) => Err(Malformed::Version(major)),
+        Some((1, 0)) => Ok((method, target, Version::HTTP_10)),
+        Some((1, _)) => Ok((method, target, Version::HTTP_11)),
+        Some((major, _)) => Err(Malformed::Version(major)),
         None => Err(Malformed::RequestLine),
     }
 }
