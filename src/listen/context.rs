@@ -5,15 +5,14 @@ use std::sync::Arc;
 use super::brake::{Brake, BySource, Checker, Failures};
 use super::connect::{self, Connect, Outbound};
 use super::proxy_auth::ProxyCredentials;
-use super::tunnel::Tunnel;
-use crate::destination::Destination;
 use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Request, Source};
 
 /// The outgoing side of a proxy, and who may use it.
 #[derive(Debug)]
 pub(crate) struct ProxyContext<R = Outbound> {
-    connect: R,
+    /// Requests are dialled with [`ProxyContext::dial`], which logs failures.
+    pub(super) connect: R,
     credentials: Option<Arc<ProxyCredentials>>,
     brakes: BySource<Brake>,
     failures: Failures,
@@ -50,27 +49,6 @@ impl<R: Connect> ProxyContext<R> {
             self.failures.note(request, failure);
         }
         dialled
-    }
-
-    /// The channel as a byte stream. A cut is reported as an error, never as EOF.
-    pub(crate) fn stream(&self, channel: R::Channel) -> R::Stream {
-        self.connect.stream(channel)
-    }
-
-    /// The number of times the rules and servers were replaced.
-    pub(crate) fn replaced(&self) -> u64 {
-        self.connect.replaced()
-    }
-
-    /// The rules for a browser that reaches the proxy as `proxy`.
-    pub(crate) fn pac(&self, proxy: &Destination) -> Option<String> {
-        self.connect.pac(proxy)
-    }
-
-    /// Relays bytes both ways until both sides are done.
-    pub(crate) async fn relay(&self, tunnel: Tunnel<R::Channel>) {
-        let Tunnel { client, early, channel } = tunnel;
-        self.connect.relay(client, early, channel).await;
     }
 }
 

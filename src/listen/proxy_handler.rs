@@ -16,6 +16,7 @@ use super::linger::linger;
 use super::proxy_auth::ProxyCredentials;
 use super::socks::{self, SocksError, SocksRequest};
 use super::stream::ClientStream;
+use super::tunnel::Tunnel;
 use crate::request::Source;
 
 /// Serves clients of all protocols on one socket. One handler serves any number of listeners.
@@ -87,8 +88,8 @@ impl<R: Connect> ProxyHandler<R> {
             }
             FirstBytes::Over => None,
         };
-        if let Some(tunnel) = tunnel {
-            self.context.relay(tunnel).await;
+        if let Some(Tunnel { client, early, channel }) = tunnel {
+            self.context.connect.relay(client, early, channel).await;
         }
     }
 

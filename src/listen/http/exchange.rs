@@ -197,7 +197,7 @@ impl<R: Connect> Exchange<R> {
             if self.context.asks_for_a_password() { Access::Password } else { Access::Open };
         // The rules name hosts, and so are only shown to permitted users.
         let pac = match access {
-            Access::Open => self.context.pac(&reached),
+            Access::Open => self.context.connect.pac(&reached),
             Access::Password => None,
         };
         match page {
@@ -250,12 +250,12 @@ impl<R: Connect> Exchange<R> {
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
             let Connected { channel, way } = self.dial(dial_request, destination).await?;
-            Ok(Opened { stream: self.context.stream(channel), way })
+            Ok(Opened { stream: self.context.connect.stream(channel), way })
         };
         let terms = Terms {
             destination: destination.clone(),
             user: dial_request.user.clone(),
-            replaced: self.context.replaced(),
+            replaced: self.context.connect.replaced(),
         };
         let asked = Asked { terms: &terms, head, raw };
         let (mut response, way) =
