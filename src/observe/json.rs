@@ -1,7 +1,6 @@
 //! Log lines for machines: one JSON object a line.
 
-use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -121,16 +120,6 @@ impl Visit for Object {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.add(field.name(), value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut source = value.source();
-        while let Some(error) = source {
-            let _ = write!(chain, ": {error}");
-            source = error.source();
-        }
-        self.add(field.name(), chain);
     }
 }
 

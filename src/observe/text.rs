@@ -1,6 +1,5 @@
 //! Log lines for people.
 
-use std::error::Error;
 use std::fmt::{self, Debug, Write};
 
 use tracing::field::{Field, Visit};
@@ -183,17 +182,6 @@ impl Visit for FieldWriter<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         self.field(field, &value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut source = value.source();
-        while let Some(error) = source {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            source = error.source();
-        }
-        self.field(field, &chain);
     }
 }
 

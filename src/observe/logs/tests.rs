@@ -1,5 +1,3 @@
-use std::error::Error;
-use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -27,11 +25,6 @@ impl Write for Kept {
         Ok(())
     }
 }
-
-/// An error with a cause.
-#[derive(Debug, thiserror::Error)]
-#[error("no session")]
-struct Outer(#[source] fmt::Error);
 
 const NORMAL: LogOptions = LogOptions { verbosity: Some(Verbosity::Normal), format: Format::Text };
 
@@ -142,16 +135,6 @@ fn a_value_cannot_pose_as_another_field() {
         info!(reason = "x server=\"evil\"", name = %"a b", plain = "p", none = "", "m");
     });
     assert_eq!(text, "m reason=\"x server=\\\"evil\\\"\" name=\"a b\" plain=p none=\"\"\n");
-}
-
-#[test]
-fn an_error_is_logged_with_its_causes() {
-    let text = logged(NORMAL, Look::Plain, || {
-        let outer = Outer(fmt::Error);
-        warn!(error = &outer as &(dyn Error + 'static), "lost");
-    });
-    let cause = fmt::Error;
-    assert_eq!(text, format!("warning: lost error=\"no session: {cause}\"\n"));
 }
 
 #[test]
