@@ -81,26 +81,21 @@ impl Stream {
     }
 
     async fn reset(&mut self) -> Result<(), Gone> {
-        self.program.identify().await;
-        let living = self.living();
-        let remarks = self.program.remarks(&living);
-        self.seen =
-            living.iter().zip(&remarks).map(|(c, r)| (c.id(), Seen::of(c, r.as_deref()))).collect();
-        let status = Box::new(self.program.status());
-        let views = living.iter().zip(remarks);
-        let connections = views.map(|(c, remark)| view::connection_view(c, remark)).collect();
+        self.seen.clear();
+        let (status, connections) = self.changes().await;
         self.send(&schema::Event::Reset { status, connections }).await
     }
 
-    fn living(&self) -> Vec<Arc<Connection>> {
-        let mut living = self.program.registry().connections.living();
-        living.retain(|connection| self.filter.matches(connection));
-        living
+    async fn tick(&mut self) -> Result<(), Gone> {
+        let (status, connections) = self.changes().await;
+        self.send(&schema::Event::Tick { status, connections }).await
     }
 
-    async fn tick(&mut self) -> Result<(), Gone> {
+    /// The status, and the connections that have changed since they were last sent.
+    async fn changes(&mut self) -> (Box<schema::Status>, Vec<schema::Connection>) {
         self.program.identify().await;
-        let living = self.living();
+        let mut living = self.program.registry().connections.living();
+        living.retain(|connection| self.filter.matches(connection));
         let remarks = self.program.remarks(&living);
         let mut seen = HashMap::with_capacity(living.len());
         let mut connections = Vec::new();
@@ -113,8 +108,7 @@ impl Stream {
             seen.insert(connection.id(), now);
         }
         self.seen = seen;
-        let status = Box::new(self.program.status());
-        self.send(&schema::Event::Tick { status, connections }).await
+        (Box::new(self.program.status()), connections)
     }
 
     async fn event(&mut self, event: Event) -> Result<(), Gone> {
