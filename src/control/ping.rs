@@ -115,31 +115,31 @@ impl Program {
     fn wanted(&self, request: &PingRequest) -> Result<(Target, Routing), Failure> {
         let wrong = |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why);
         let routes = self.0.routes.load();
-        let mut servers: Vec<_> = routes.servers.iter().collect();
-        servers.sort_by_key(|(name, _)| Arc::clone(name));
-        let named = request.server.as_deref();
-        if let Some(named) = named
-            && !servers.iter().any(|(name, _)| ***name == *named)
-        {
-            return Err(wrong(format!("there is no server {}", shown(named))));
-        }
+        let servers: Vec<_> = routes.servers.iter().collect();
+        let named = match request.server.as_deref() {
+            Some(named) => {
+                let found = servers.iter().find(|(name, _)| ***name == *named);
+                Some(found.ok_or_else(|| wrong(format!("there is no server {}", shown(named))))?)
+            }
+            None => None,
+        };
         let fixed = |name: &Arc<str>| {
             let via = Via { servers: vec![Arc::clone(name)], select: Select::default() };
             Routing::Fixed(Action::Via(Arc::new(via)))
         };
-        let chosen = |name: &Arc<str>| named.is_none_or(|named| **name == *named);
         if let Some(text) = &request.destination {
             let target = Destination::parse(text, None);
             let target = target.map_err(|why| wrong(format!("{}: {why}", shown(text))))?;
-            let server = servers.iter().find(|(name, _)| named.is_some() && chosen(name));
-            let routing = server.map_or(Routing::Rules, |(name, _)| fixed(name));
+            let routing = named.map_or(Routing::Rules, |(name, _)| fixed(name));
             return Ok((target.into(), routing));
         }
-        let mut found = servers.iter().filter(|(name, _)| chosen(name));
-        let (name, pool) = found.next().ok_or_else(|| wrong("there is no server".to_owned()))?;
-        if found.next().is_some() {
-            return Err(wrong("there are several servers: name one, or a destination".into()));
-        }
+        let (name, pool) = match (named, servers.as_slice()) {
+            (Some(server), _) | (None, [server]) => server,
+            (None, []) => return Err(wrong("there is no server".to_owned())),
+            (None, _) => {
+                return Err(wrong("there are several servers: name one, or a destination".into()));
+            }
+        };
         Ok((probe_target(pool.port()), fixed(name)))
     }
 
