@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +16,7 @@ use super::rates::Rates;
 use crate::config::Reloads;
 use crate::dial::{CurrentRoutes, Routes};
 use crate::listen::connect::Outbound;
+use crate::lock::lock;
 use crate::observe::logs::Volume;
 use crate::pool::PoolView;
 use crate::registry::{Event, Registry};
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) run: String,
     pub(super) name: OnceLock<String>,
     front: ArcSwapOption<Front>,
-    phase: AtomicU8,
+    phase: Mutex<Phase>,
 }
 
 /// Facts that do not change while the program runs.
@@ -63,7 +63,6 @@ pub(crate) struct Front {
 
 /// The phase of the program's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Phase {
     /// It connects to the servers for the first time.
     Starting,
@@ -103,7 +102,7 @@ impl Program {
             run: format!("{:016x}", fastrand::u64(..)),
             name: OnceLock::new(),
             front: ArcSwapOption::empty(),
-            phase: AtomicU8::new(Phase::Starting as u8),
+            phase: Mutex::new(Phase::Starting),
         }))
     }
 
@@ -126,18 +125,12 @@ impl Program {
         self.0.routes.load()
     }
 
-    /// Sets the phase.
     pub(crate) fn set_phase(&self, phase: Phase) {
-        self.0.phase.store(phase as u8, Relaxed);
+        *lock(&self.0.phase) = phase;
     }
 
-    /// The current phase.
     pub(crate) fn phase(&self) -> Phase {
-        match self.0.phase.load(Relaxed) {
-            0 => Phase::Starting,
-            1 => Phase::Running,
-            _ => Phase::Draining,
-        }
+        *lock(&self.0.phase)
     }
 
     /// The start time, since the epoch.
