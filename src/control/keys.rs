@@ -2,7 +2,6 @@
 //! single-use links.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use crate::lock::lock;
 use crate::secret::Secret;
 
 /// The keys of one run. Never printed, and compared in constant time.
+#[derive(Debug)]
 pub(crate) struct Keys {
     /// The token that scripts send, as `Authorization: Bearer`.
     pub(crate) token: Secret,
@@ -48,16 +48,11 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").finish_non_exhaustive()
-    }
-}
-
 /// The lifetime of a code.
 const CODE_LIFE: Duration = Duration::from_secs(600);
 /// The most codes that are valid at a time.
 const MOST_CODES: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
