@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use listenfd::ListenFd;
 
@@ -12,6 +12,7 @@ use super::Listener;
 use crate::forward::ListenAddress;
 use crate::forward::exposure::Reach;
 use crate::forward::listen_address::Bind;
+use crate::lock::lock;
 use crate::stream::options::is_listener;
 
 /// Sockets that were bound for this process, until a listener takes them. Clones share them.
@@ -61,7 +62,7 @@ impl Inherited {
     ///
     /// One can be reached by other machines, unlike the listener's address; or it cannot be used.
     pub fn take(&self, name: Option<&str>, address: &ListenAddress) -> io::Result<Vec<Listener>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         let is_wanted = |handed: &mut Handed| {
             name.is_some_and(|name| handed.name.as_deref() == Some(name))
                 || handed.socket.is_at(address)
@@ -72,7 +73,7 @@ impl Inherited {
 
     /// The names of the sockets that no listener took.
     pub fn left(&self) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = lock(&self.0);
         all.iter().map(|handed| handed.name.clone().unwrap_or(handed.socket.place())).collect()
     }
 }
