@@ -5,7 +5,6 @@
 //! regular clients.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,12 +39,9 @@ pub(crate) struct Greetings {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    slots: BTreeMap<u64, oneshot::Sender<Evicted>>,
+    /// Each is told when it is evicted.
+    slots: BTreeMap<u64, oneshot::Sender<()>>,
 }
-
-/// The message to a connection that is evicted.
-#[derive(Debug)]
-struct Evicted;
 
 /// A place among the connections in greeting, which is released on drop.
 #[derive(Debug)]
@@ -58,15 +54,15 @@ pub(crate) struct GreetingSlot {
 #[derive(Debug)]
 pub(crate) struct Expiry {
     deadline: Instant,
-    evicted: Option<oneshot::Receiver<Evicted>>,
+    evicted: Option<oneshot::Receiver<()>>,
 }
 
 /// Why a greeting was ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub(crate) enum Expired {
-    /// The request was not complete in time.
+    #[strum(to_string = "no complete request in time")]
     Deadline,
-    /// Too many connections were in greeting, and this was the oldest.
+    #[strum(to_string = "too many connections without a request, and this was the oldest")]
     Crowded,
 }
 
@@ -103,7 +99,7 @@ impl Table {
     fn evict_oldest(&mut self) {
         if let Some((_, slot)) = self.slots.pop_first() {
             // If it has just finished, no eviction is needed.
-            let _ = slot.send(Evicted);
+            let _ = slot.send(());
         }
     }
 }
@@ -126,7 +122,7 @@ impl Expiry {
                 biased;
                 word = evicted => {
                     self.evicted = None;
-                    if let Ok(Evicted) = word {
+                    if word.is_ok() {
                         return Expired::Crowded;
                     }
                 }
@@ -134,15 +130,6 @@ impl Expiry {
             }
         }
         std::future::pending().await
-    }
-}
-
-impl fmt::Display for Expired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deadline => "no complete request in time",
-            Self::Crowded => "too many connections without a request, and this was the oldest",
-        })
     }
 }
 
