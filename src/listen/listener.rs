@@ -40,15 +40,6 @@ enum Bound {
     },
 }
 
-/// The meaning of an error from `accept`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AcceptFailure {
-    /// One connection was lost before it was accepted.
-    Connection,
-    /// The machine is out of a resource: no connection can be accepted for now.
-    Exhausted,
-}
-
 /// How long to pause a listener that cannot accept, and when to log it.
 #[derive(Debug, Default)]
 struct Shortage {
@@ -150,22 +141,20 @@ impl Listener {
                     let serve = handler.clone().serve(accepted, shutdown.clone());
                     tracker.spawn(serve.instrument(span));
                 }
-                Err(error) => match failure(&error) {
-                    AcceptFailure::Connection => {
-                        debug!(listener = %self.name, %error, "a connection was lost in accept");
+                Err(error) if is_of_one_connection(&error) => {
+                    debug!(listener = %self.name, %error, "a connection was lost in accept");
+                }
+                Err(error) => {
+                    if shortage.is_news() {
+                        warn!(listener = %self.name, %error, "cannot accept connections for now");
                     }
-                    AcceptFailure::Exhausted => {
-                        if shortage.is_news() {
-                            warn!(listener = %self.name, %error, "cannot accept connections for now");
-                        }
-                        // It may free the descriptor that is missing.
-                        handler.make_room();
-                        tokio::select! {
-                            () = shutdown.cancelled() => return,
-                            () = sleep(shortage.pause()) => {}
-                        }
+                    // It may free the descriptor that is missing.
+                    handler.make_room();
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = sleep(shortage.pause()) => {}
                     }
-                },
+                }
             }
         }
     }
@@ -292,29 +281,29 @@ fn is_absent(ip: IpAddr, error: &io::Error) -> bool {
     ours && (no_family || error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
-/// accept(2) reports network errors of the pending connection; errors of the machine last until a resource is
-/// freed. Unlisted errors count as the latter, since an unnecessary pause does less harm than a busy loop.
-fn failure(error: &io::Error) -> AcceptFailure {
-    match Errno::from_io_error(error) {
+/// Whether an error of accept(2) is one of the pending connection. Errors of the machine last until a resource is
+/// freed; unlisted errors count as such, since an unnecessary pause does less harm than a busy loop.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
         Some(
             Errno::CONNABORTED
-            | Errno::CONNRESET
-            | Errno::INTR
-            | Errno::PROTO
-            | Errno::PERM
-            | Errno::NOPROTOOPT
-            | Errno::NETDOWN
-            | Errno::NETUNREACH
-            | Errno::HOSTDOWN
-            | Errno::HOSTUNREACH
-            | Errno::OPNOTSUPP
-            | Errno::TIMEDOUT
-            // Reported by setsockopt for a connection that has ended.
-            | Errno::INVAL
-            | Errno::NOTCONN,
-        ) => AcceptFailure::Connection,
-        _ => AcceptFailure::Exhausted,
-    }
+                | Errno::CONNRESET
+                | Errno::INTR
+                | Errno::PROTO
+                | Errno::PERM
+                | Errno::NOPROTOOPT
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::TIMEDOUT
+                // Reported by setsockopt for a connection that has ended.
+                | Errno::INVAL
+                | Errno::NOTCONN,
+        )
+    )
 }
 
 /// The length of the accept queue, up to the system's limit.
