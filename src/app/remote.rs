@@ -9,7 +9,7 @@ use tracing::{Instrument, debug, debug_span, info};
 use super::{Error, OnForwardFailure};
 use crate::forward::{RemoteForward, RemoteTo};
 use crate::listen::connect::Outbound;
-use crate::listen::{Failures, ProxyHandler, RemoteHandler};
+use crate::listen::{ForwardHandler, ProxyHandler, RemoteHandler};
 use crate::pool::Pool;
 use crate::printable::line;
 use crate::registry::{Forward, Registered};
@@ -66,7 +66,7 @@ impl Remote {
         let name = name.unwrap_or_else(|| self.forward.listen.to_string().into());
         let handler = match self.forward.to {
             RemoteTo::Fixed(target) => {
-                RemoteHandler::Fixed { target, connect, failures: Failures::default() }
+                RemoteHandler::Forward(Arc::new(ForwardHandler::new(connect, target)))
             }
             RemoteTo::Proxy => RemoteHandler::Proxy { handler: proxy, relayer: connect.relayer },
         };

@@ -148,10 +148,6 @@ impl Handler for Site {
             () = shutdown.cancelled() => {}
         }
     }
-
-    fn make_room(&self) {
-        // Nothing to do: clients are few, and each is the user.
-    }
 }
 
 /// The owner of a connection. A client that has already closed can no longer be identified, and counts as a

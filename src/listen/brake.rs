@@ -51,8 +51,8 @@ pub(crate) struct Brake {
 }
 
 /// Logs failed connections of a proxy or a forward.
-#[derive(Clone, Debug, Default)]
-pub struct Failures(Arc<BySource<Repeats>>);
+#[derive(Debug, Default)]
+pub(crate) struct Failures(BySource<Repeats>);
 
 /// An event that is logged the first few times in a minute, and summed up after that.
 #[derive(Debug)]

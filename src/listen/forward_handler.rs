@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::brake::Failures;
 use super::connect::{self, Connect, Outbound};
 use super::handler::{Accepted, Handler};
-use crate::request::{Protocol, Request};
+use super::stream::ClientStream;
+use crate::request::{Protocol, Request, Source};
+use crate::ssh::Forwarded;
 use crate::target::Target;
 
 /// Serves the clients of a forward (`-L`, or `-R` with a target). One handler serves any number of listeners.
@@ -30,10 +32,41 @@ impl<R: Connect> ForwardHandler<R> {
         &self.target
     }
 
-    async fn serve_client(&self, accepted: Accepted) {
-        let Accepted { stream, source, listener } = accepted;
+    fn request(&self, source: Source, listener: Arc<str>) -> Request {
         let target = self.target.clone();
-        let request = Request { listener, protocol: Protocol::Forward, source, user: None, target };
+        Request { listener, protocol: Protocol::Forward, source, user: None, target }
+    }
+}
+
+impl ForwardHandler {
+    /// Serves a connection of a listener on the server. The target is dialled first: until the connection is
+    /// accepted, no data arrives that would have to be queued, and on a failure the server closes its client's
+    /// connection at once.
+    pub(super) async fn serve_remote(
+        &self,
+        forwarded: Forwarded,
+        source: Source,
+        listener: Arc<str>,
+    ) {
+        let request = self.request(source, listener);
+        match connect::dial(&self.connect, &request).await {
+            Ok(connected) => {
+                let channel = self.connect.relayer.pipe(forwarded.accept().await);
+                let client = ClientStream::Channel(channel);
+                self.connect.relay(client, Bytes::new(), connected.channel).await;
+            }
+            Err(failure) => {
+                self.failures.note(&request, &failure);
+                forwarded.refuse(failure.error.codes().ssh).await;
+            }
+        }
+    }
+}
+
+impl<R: Connect> Handler for ForwardHandler<R> {
+    async fn serve(self: Arc<Self>, accepted: Accepted, _: CancellationToken) {
+        let Accepted { stream, source, listener } = accepted;
+        let request = self.request(source, listener);
         let dial = connect::dial(&self.connect, &request);
         match connect::unless_gone(&stream, &self.target, dial).await {
             None => {}
@@ -45,16 +78,6 @@ impl<R: Connect> ForwardHandler<R> {
                 stream.reset();
             }
         }
-    }
-}
-
-impl<R: Connect> Handler for ForwardHandler<R> {
-    async fn serve(self: Arc<Self>, accepted: Accepted, _: CancellationToken) {
-        self.serve_client(accepted).await;
-    }
-
-    fn make_room(&self) {
-        // Each client is connected or connecting: no one is worth less than another.
     }
 }
 
@@ -70,7 +93,6 @@ mod tests {
     use crate::destination::Destination;
     use crate::dial::DialError;
     use crate::listen::testing::{Outcome, TestConnect, read_to_end};
-    use crate::request::Source;
 
     async fn client(connect: TestConnect) -> (TcpStream, JoinHandle<()>) {
         let target = Destination::parse("db.example:5432", None).expect("good").into();

@@ -18,8 +18,9 @@ pub trait Handler: Send + Sync + 'static {
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Ends the client that is least worth its descriptor, since others cannot be accepted without one.
-    fn make_room(&self);
+    /// Ends the client that is least worth its descriptor, since others cannot be accepted without one. By default
+    /// none: each is worth as much as another.
+    fn make_room(&self) {}
 }
 
 /// An accepted client connection.

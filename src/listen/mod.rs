@@ -38,7 +38,6 @@ pub mod stream;
 mod testing;
 mod tunnel;
 
-pub use brake::Failures;
 pub use forward_handler::ForwardHandler;
 pub use greeting::GreetingLimits;
 pub use handler::{Accepted, Handler};
