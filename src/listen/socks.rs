@@ -1,6 +1,5 @@
 //! A SOCKS client of either version.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -19,28 +18,21 @@ use crate::dial::{Connected, DialError, DialFailure};
 use crate::request::{Protocol, Request, Source};
 
 /// The versions, which have different replies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub(crate) enum Version {
+    #[strum(to_string = "SOCKS4")]
     Four,
+    #[strum(to_string = "SOCKS5")]
     Five,
 }
 
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Four => "SOCKS4",
-            Self::Five => "SOCKS5",
-        })
-    }
-}
-
-/// A complete request.
-#[derive(Debug)]
+/// A complete CONNECT request.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SocksRequest {
-    version: Version,
-    protocol: Protocol,
-    user: Option<Arc<str>>,
-    destination: Destination,
+    pub(crate) version: Version,
+    pub(crate) protocol: Protocol,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) destination: Destination,
 }
 
 /// Why there is no request. A refusal has been answered.
@@ -75,20 +67,8 @@ impl Version {
         checker: Option<&Checker<'_>>,
     ) -> Result<SocksRequest, SocksError> {
         match self {
-            Self::Four => {
-                let service = match checker {
-                    None => socks4::Service::Open,
-                    Some(_) => socks4::Service::NeedsPassword,
-                };
-                let accepted = socks4::accept(client, service).await?;
-                let socks4::Accepted { protocol, destination } = accepted;
-                Ok(SocksRequest { version: self, protocol, user: None, destination })
-            }
-            Self::Five => {
-                let accepted = socks5::accept(client, checker).await?;
-                let socks5::Accepted { user, destination } = accepted;
-                Ok(SocksRequest { version: self, protocol: Protocol::Socks5, user, destination })
-            }
+            Self::Four => socks4::accept(client, checker).await,
+            Self::Five => socks5::accept(client, checker).await,
         }
     }
 
@@ -101,7 +81,7 @@ impl Version {
 
     fn refused(self, error: &DialError) -> Vec<u8> {
         match self {
-            Self::Four => socks4::reply_to(error).to_vec(),
+            Self::Four => socks4::REJECTED.to_vec(),
             Self::Five => socks5::reply_to(error).to_vec(),
         }
     }

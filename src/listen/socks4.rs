@@ -6,34 +6,20 @@ use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::socks::SocksError;
+use super::brake::Checker;
+use super::socks::{SocksError, SocksRequest, Version};
 use crate::destination::{Destination, Host, InvalidDestination};
-use crate::dial::DialError;
 use crate::request::Protocol;
 
-/// A complete CONNECT request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// [`Protocol::Socks4`] or [`Protocol::Socks4a`].
-    pub(crate) protocol: Protocol,
-    pub(crate) destination: Destination,
-}
-
-/// Whether this protocol is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    /// Requests are served.
-    Open,
-    /// A password is required, which SOCKS4 cannot carry: requests are refused.
-    NeedsPassword,
-}
-
-/// Reads a request. A refused one has been answered when this returns.
-pub(crate) async fn accept<S>(stream: &mut S, service: Service) -> Result<Accepted, SocksError>
+/// Reads a request. A refused one has been answered when this returns: any request, where passwords are checked.
+pub(crate) async fn accept<S>(
+    stream: &mut S,
+    checker: Option<&Checker<'_>>,
+) -> Result<SocksRequest, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    let result = read(stream, service).await;
+    let result = read(stream, checker).await;
     if let Err(error) = &result
         && !matches!(error, SocksError::Gone(_))
     {
@@ -42,13 +28,7 @@ where
     result
 }
 
-/// The reply to a failed request. SOCKS4 has one code for all failures: 91, "request rejected or failed". 92
-/// and 93 are about identd.
-pub(crate) fn reply_to(_: &DialError) -> [u8; 8] {
-    REJECTED
-}
-
-async fn read<S>(stream: &mut S, service: Service) -> Result<Accepted, SocksError>
+async fn read<S>(stream: &mut S, checker: Option<&Checker<'_>>) -> Result<SocksRequest, SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
@@ -63,14 +43,15 @@ where
         [0, 0, 0, 1..=255] => (Protocol::Socks4a, parse_name(&read_text(stream).await?)),
         ip => (Protocol::Socks4, Ok(Host::Ip(Ipv4Addr::from(ip).into()))),
     };
-    if service == Service::NeedsPassword {
+    if checker.is_some() {
         return Err(SocksError::NeedsPassword);
     }
     if command != CONNECT {
         return Err(SocksError::Command(command));
     }
     let destination = host.and_then(|host| Destination::new(host, port));
-    Ok(Accepted { protocol, destination: destination.map_err(SocksError::Destination)? })
+    let destination = destination.map_err(SocksError::Destination)?;
+    Ok(SocksRequest { version: Version::Four, protocol, user: None, destination })
 }
 
 /// Reads up to the next NUL, which is dropped.
@@ -90,8 +71,8 @@ fn parse_name(name: &[u8]) -> Result<Host, InvalidDestination> {
 
 /// "Request granted", without an address.
 pub(crate) const GRANTED: [u8; 8] = [0, 0x5a, 0, 0, 0, 0, 0, 0];
-/// "Request rejected or failed".
-const REJECTED: [u8; 8] = [0, 0x5b, 0, 0, 0, 0, 0, 0];
+/// "Request rejected or failed", the reply to all failures: 92 and 93 are about identd.
+pub(crate) const REJECTED: [u8; 8] = [0, 0x5b, 0, 0, 0, 0, 0, 0];
 /// The command code of CONNECT; 2 is BIND.
 const CONNECT: u8 = 1;
 /// The maximum length of a user id or name, without its NUL. The memoranda set none.

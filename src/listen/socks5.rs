@@ -16,22 +16,16 @@ use tokio::io::{AsyncBufRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::brake::Checker;
-use super::socks::SocksError;
+use super::socks::{SocksError, SocksRequest, Version};
 use crate::destination::{Destination, Host, InvalidDestination};
 use crate::dial::DialError;
-
-/// A complete CONNECT request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    pub(crate) user: Option<Arc<str>>,
-    pub(crate) destination: Destination,
-}
+use crate::request::Protocol;
 
 /// Negotiates and reads a request. A refused one has been answered when this returns.
 pub(crate) async fn accept<S>(
     stream: &mut S,
     checker: Option<&Checker<'_>>,
-) -> Result<Accepted, SocksError>
+) -> Result<SocksRequest, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
@@ -45,7 +39,8 @@ where
     {
         stream.write_all(&reply(code)).await?;
     }
-    Ok(Accepted { user, destination: result? })
+    let (version, protocol) = (Version::Five, Protocol::Socks5);
+    Ok(SocksRequest { version, protocol, user, destination: result? })
 }
 
 /// The reply to a failed request: the REP codes of RFC 1928 section 6.

@@ -12,7 +12,7 @@ use crate::request::Source;
 async fn accept_all(
     bytes: &[u8],
     credentials: Option<&ProxyCredentials>,
-) -> (Result<Accepted, SocksError>, Vec<u8>, Vec<u8>) {
+) -> (Result<SocksRequest, SocksError>, Vec<u8>, Vec<u8>) {
     let (mut client, server) = duplex(4096);
     client.write_all(bytes).await.expect("room");
     client.shutdown().await.expect("open");
