@@ -119,25 +119,14 @@ impl Failure {
     fn way(&self) -> Option<Way> {
         match self {
             Self::Dial { failure: DialFailure { error, way }, .. } => {
-                let Way { mut rule, mut carrier } = way.clone();
-                match error {
-                    DialError::Prohibited { .. }
-                    | DialError::ServerFull { .. }
-                    | DialError::NoAnswer { .. } => carrier = Carrier::None,
-                    DialError::Rejected { .. } => rule = None,
-                    DialError::ConnectionRefused
-                    | DialError::NameNotFound
-                    | DialError::LookUpFailed
-                    | DialError::NoRouteToHost
-                    | DialError::NetworkUnreachable
-                    | DialError::TimedOut
-                    | DialError::Unreachable
-                    | DialError::Exhausted
-                    | DialError::Loop
-                    | DialError::NoSession { .. }
-                    | DialError::Killed => {}
+                let mut way = way.clone();
+                if self.next_hop().is_some() {
+                    way.carrier = Carrier::None;
                 }
-                Some(Way { rule, carrier })
+                if matches!(error, DialError::Rejected { .. }) {
+                    way.rule = None;
+                }
+                Some(way)
             }
             Self::Upstream { way, .. } => Some(way.clone()),
             Self::NotForAProxy
