@@ -26,7 +26,7 @@ use super::headers::{prepare_request, prepare_response};
 use super::hops::{self, Hops};
 use super::local::{self, Access, Local};
 use super::slot::Slot;
-use super::upstream::{Asked, Opened, Terms, Upstream};
+use super::upstream::{Asked, Terms, Upstream};
 use super::wire::request::{Malformed, RequestHead};
 use super::wire::target::Path;
 use crate::destination::Destination;
@@ -40,7 +40,6 @@ use crate::request::{self, Protocol, Source};
 pub(crate) type ResponseBody = Either<Content, Full<Bytes>>;
 
 /// The state that the requests of one client share.
-#[derive(Debug)]
 pub(crate) struct Exchange<R: Connect> {
     context: Arc<ProxyContext<R>>,
     origin: Origin,
@@ -250,7 +249,7 @@ impl<R: Connect> Exchange<R> {
         let offered = request.headers().contains_key(hyper::header::UPGRADE);
         let open = async {
             let Connected { channel, way } = self.dial(dial_request, destination).await?;
-            Ok(Opened { stream: self.context.connect.stream(channel), way })
+            Ok(Connected { channel: self.context.connect.stream(channel), way })
         };
         let terms = Terms {
             destination: destination.clone(),

@@ -4,7 +4,6 @@
 //! runs inside the client's task, and so cannot outlive the client.
 
 use std::error::Error as _;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -28,7 +27,7 @@ use super::wire::MAX_FIELDS;
 use super::wire::request::{Malformed, RequestHead};
 use super::wire::target::Path;
 use crate::destination::Destination;
-use crate::dial::Way;
+use crate::dial::{Connected, Way};
 
 /// The content of a forwarded request: the client's, or none for a repeated request.
 pub(crate) type RequestBody = Either<Incoming, Empty<Bytes>>;
@@ -56,14 +55,6 @@ pub(crate) struct Terms {
     pub(crate) user: Option<Arc<str>>,
     /// The number of replacements of the rules.
     pub(crate) replaced: u64,
-}
-
-/// A new connection to a web server.
-#[derive(Debug)]
-pub(crate) struct Opened<S> {
-    pub(crate) stream: S,
-    /// The route that it took.
-    pub(crate) way: Way,
 }
 
 struct KeptConnection {
@@ -117,7 +108,7 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
         asked: Asked<'_>,
-        open: impl Future<Output = Result<Opened<S>, Failure>>,
+        open: impl Future<Output = Result<Connected<S>, Failure>>,
     ) -> Result<(Response<Incoming>, Way), Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -144,7 +135,7 @@ impl Upstream {
                 },
             }
         }
-        let Opened { stream, way } = open.await?;
+        let Connected { channel: stream, way } = open.await?;
         let link = Arc::new(Link::new(self.client.clone()));
         let failed = |error| self.failed(&error, asked, &link, &way);
         let mut sender = self.connect(stream, link.clone()).await.map_err(failed)?;
@@ -211,12 +202,6 @@ impl Upstream {
             }
         }));
         Ok(sender)
-    }
-}
-
-impl fmt::Debug for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").finish_non_exhaustive()
     }
 }
 
