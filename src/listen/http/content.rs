@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ impl Body for Content {
 impl Drop for Content {
     fn drop(&mut self) {
         if let Some(aside) = &self.parting {
-            aside.part();
+            aside.is_parting.store(true, Relaxed);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
 use base64::Engine;
@@ -84,7 +85,7 @@ impl<R: Connect> Exchange<R> {
         aside: Arc<Aside>,
     ) -> Self {
         let upstream = Upstream::new(aside.clone());
-        let (slot, next) = (Slot::new(Some(slot)), Slot::new(None));
+        let (slot, next) = (Slot::new(slot), Slot::default());
         Self { context, origin, slot, aside, upstream, next }
     }
 
@@ -106,13 +107,13 @@ impl<R: Connect> Exchange<R> {
                     return Poll::Ready(output);
                 }
                 self.upstream.poll(cx);
-                let is_over = self.aside.take_parted();
+                let is_over = self.aside.has_parted.swap(false, Relaxed);
                 if is_over {
                     // The web server waits for content that need not come.
                     self.upstream.close();
                 }
                 // An interim response is written when the client's stream is next polled.
-                if !self.aside.take_news() && !is_over {
+                if !self.aside.has_news.swap(false, Relaxed) && !is_over {
                     return Poll::Pending;
                 }
             }
@@ -129,7 +130,7 @@ impl<R: Connect> Exchange<R> {
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         drop(self.slot.take());
         // Each request has exactly one head.
-        let head = self.aside.take_head().unwrap_or(Err(Malformed::RequestLine));
+        let head = self.aside.head.take().unwrap_or(Err(Malformed::RequestLine));
         // The remaining content of a refused request is not worth reading.
         let closes = !request.body().is_end_stream() || head.as_ref().is_ok_and(|head| head.closes);
         let answered = match head {
@@ -264,12 +265,12 @@ impl<R: Connect> Exchange<R> {
                 let (destination, fault) = (destination.clone(), Fault::Upgrade);
                 return Err(Failure::Upstream { destination, fault, way });
             }
-            self.aside.switch();
+            self.aside.has_switched.store(true, Relaxed);
             let server = hyper::upgrade::on(&mut response);
             self.next.put(Next::Upgrade { client, server });
         }
         prepare_response(&mut response);
-        if self.aside.has_more() {
+        if self.aside.has_more.load(Relaxed) {
             // The rest of the request may never come: a client that waits for a 100 withholds it.
             response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
             return Ok(response.map(|body| Either::Left(Content::last(body, self.aside.clone()))));

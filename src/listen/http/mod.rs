@@ -82,7 +82,7 @@ pub(crate) async fn serve<R: Connect>(
     shutdown: CancellationToken,
 ) -> Option<Tunnel<R::Channel>> {
     let Visitor { client, listener, source, slot, expiry } = visitor;
-    let aside = Arc::new(Aside::new());
+    let aside = Arc::<Aside>::default();
     let ahead = Bytes::copy_from_slice(client.buffer());
     let socket = Arc::new(HttpSocket::new(client.into_inner()));
     let stream = HttpStream::new(socket.clone(), aside.clone(), &ahead);

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -29,7 +29,7 @@ pub(crate) struct ServerStream<S> {
 }
 
 /// The state that bypasses hyper, between the stream and the sender of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Link {
     client: Arc<Aside>,
     /// The method of a request whose response has not begun.
@@ -37,8 +37,8 @@ pub(crate) struct Link {
     /// Whether the client of the request understands interim responses.
     tells_interim: AtomicBool,
     line: Slot<RequestLine>,
-    /// Whether hyper has written everything it had.
-    flushed: AtomicBool,
+    /// Whether hyper has more to write.
+    is_writing: AtomicBool,
     fault: Slot<BadAnswer>,
 }
 
@@ -61,28 +61,21 @@ impl RequestLine {
 
 impl Link {
     pub(crate) fn new(client: Arc<Aside>) -> Self {
-        Self {
-            client,
-            expecting: Slot::new(None),
-            tells_interim: AtomicBool::new(false),
-            line: Slot::new(None),
-            flushed: AtomicBool::new(true),
-            fault: Slot::new(None),
-        }
+        Self { client, ..Self::default() }
     }
 
     /// Prepares for a request with this method, from a client of this version.
     pub(crate) fn begin(&self, method: &Method, client: Version, line: Option<RequestLine>) {
-        self.tells_interim.store(client > Version::HTTP_10, Ordering::Relaxed);
+        self.tells_interim.store(client > Version::HTTP_10, Relaxed);
         if let Some(line) = line {
             self.line.put(line);
         }
         self.expecting.put(method.clone());
     }
 
-    /// Whether an earlier request has been written completely.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.flushed.load(Ordering::Relaxed)
+    /// Whether an earlier request has not been written completely.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.is_writing.load(Relaxed)
     }
 
     /// Whether the response could not be forwarded.
@@ -96,7 +89,7 @@ impl Link {
     }
 
     fn interim(&self, response: Bytes) {
-        if self.tells_interim.load(Ordering::Relaxed) {
+        if self.tells_interim.load(Relaxed) {
             self.client.push_interim(response);
         }
     }
@@ -193,7 +186,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.link.flushed.store(false, Ordering::Relaxed);
+        this.link.is_writing.store(true, Relaxed);
         let all = bufs.iter().map(|buf| buf.len()).sum();
         if this.has_stopped_reading {
             return Poll::Ready(Ok(all));
@@ -223,7 +216,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.link.flushed.store(true, Ordering::Relaxed);
+        this.link.is_writing.store(false, Relaxed);
         if !this.has_stopped_reading
             && let Err(error) = ready!(Pin::new(&mut this.stream).poll_flush(cx))
         {

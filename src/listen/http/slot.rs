@@ -8,9 +8,15 @@ use crate::lock::lock;
 #[derive(Debug)]
 pub(crate) struct Slot<T>(Mutex<Option<T>>);
 
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
 impl<T> Slot<T> {
-    pub(crate) fn new(value: Option<T>) -> Self {
-        Self(Mutex::new(value))
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(Some(value)))
     }
 
     /// Stores a value, replacing the previous one.

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl HttpSocket {
         let mut was_quiet = false;
         loop {
             sleep(QUIET).await;
-            let quiet = !self.written.swap(false, Ordering::Relaxed) && self.stream.at_end();
+            let quiet = !self.written.swap(false, Relaxed) && self.stream.at_end();
             if quiet && was_quiet {
                 return;
             }
@@ -131,7 +131,7 @@ impl HttpStream {
     /// Records whose fault it is that the content ends here.
     fn fault(&self, fault: Malformed) -> io::Error {
         let error = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
-        self.aside.put_fault(fault);
+        self.aside.fault.put(fault);
         error
     }
 
@@ -139,7 +139,7 @@ impl HttpStream {
     fn poll_interim(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut interim = self.aside.interim();
         while let Some(response) = interim.front_mut() {
-            self.socket.written.store(true, Ordering::Relaxed);
+            self.socket.written.store(true, Relaxed);
             let bytes = [IoSlice::new(response)];
             let length = ready!(RelayEnd::poll_write(&self.socket.stream, cx, &bytes))?;
             response.advance(length);
@@ -159,7 +159,7 @@ impl AsyncRead for HttpStream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            if this.aside.has_switched() {
+            if this.aside.has_switched.load(Relaxed) {
                 return this.poll_read_on(cx, buf);
             }
             match this.requests.step(buf.remaining()).map_err(|fault| this.fault(fault))? {
@@ -167,12 +167,12 @@ impl AsyncRead for HttpStream {
                     buf.put_slice(&bytes);
                     break;
                 }
-                Step::Head(head) => this.aside.put_head(head),
+                Step::Head(head) => this.aside.head.put(head),
                 Step::NeedsHead => {
                     if !ready!(this.poll_read_head(cx, buf))?
                         && let Ok(Some(malformed)) = this.requests.end()
                     {
-                        this.aside.put_head(Err(malformed));
+                        this.aside.head.put(Err(malformed));
                     }
                 }
                 Step::NeedsContent => {
@@ -182,7 +182,7 @@ impl AsyncRead for HttpStream {
                 Step::Over => break,
             }
         }
-        this.aside.set_more(!this.requests.is_between());
+        this.aside.has_more.store(!this.requests.is_between(), Relaxed);
         Poll::Ready(Ok(()))
     }
 }
@@ -201,11 +201,11 @@ impl AsyncWrite for HttpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.aside.is_flushed() {
+        if !self.aside.is_writing.load(Relaxed) {
             ready!(self.poll_interim(cx))?;
-            self.aside.set_flushed(false);
+            self.aside.is_writing.store(true, Relaxed);
         }
-        self.socket.written.store(true, Ordering::Relaxed);
+        self.socket.written.store(true, Relaxed);
         RelayEnd::poll_write(&self.socket.stream, cx, bufs)
     }
 
@@ -215,14 +215,14 @@ impl AsyncWrite for HttpStream {
 
     /// hyper flushes when it has written everything it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.aside.set_flushed(true);
+        self.aside.is_writing.store(false, Relaxed);
         ready!(self.poll_interim(cx))?;
-        if self.aside.take_parting() {
+        if self.aside.is_parting.swap(false, Relaxed) {
             // A client that sends may continue; one that has half-closed is read to EOF. The next read reports
             // if it is gone.
             self.has_ended = RelayEnd::poll_shutdown(&self.socket.stream, cx).is_ready();
             if self.requests.is_withheld() {
-                self.aside.set_parted();
+                self.aside.has_parted.store(true, Relaxed);
             }
         }
         Poll::Ready(Ok(()))
@@ -265,7 +265,7 @@ mod tests {
         let (mut client, server) = UnixStream::pair().expect("sockets");
         client.shutdown().await.expect("open");
         let socket = Arc::new(HttpSocket::new(server.into()));
-        let mut stream = HttpStream::new(socket.clone(), Arc::new(Aside::new()), b"");
+        let mut stream = HttpStream::new(socket.clone(), Arc::default(), b"");
         let talk = async {
             for _ in 0..100 {
                 stream.write_all(b"x").await.expect("room");

@@ -70,7 +70,7 @@ type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Upstream {
     /// For the requests of this client.
     pub(crate) fn new(client: Arc<Aside>) -> Self {
-        Self { client, kept: Slot::new(None), driver: Slot::new(None) }
+        Self { client, kept: Slot::default(), driver: Slot::default() }
     }
 
     /// Drives the connection. Called whenever the client's task is woken.
@@ -153,7 +153,7 @@ impl Upstream {
     /// Determines whose fault it is that there is no response.
     fn failed(&self, error: &hyper::Error, asked: Asked<'_>, link: &Link, way: &Way) -> Failure {
         debug!(%error, "no response from the web server");
-        if let Some(malformed) = self.client.take_fault() {
+        if let Some(malformed) = self.client.fault.take() {
             return malformed.into();
         }
         if error.is_user() {
@@ -176,7 +176,7 @@ impl Upstream {
         let mut kept = self.kept.take()?;
         let is_good = kept.terms == *asked.terms && kept.sender.ready().await.is_ok();
         // A replaced request line can only be sent ahead of everything else.
-        (is_good && (asked.raw.is_none() || kept.link.is_flushed())).then_some(kept)
+        (is_good && (asked.raw.is_none() || !kept.link.is_writing())).then_some(kept)
     }
 
     /// Starts HTTP on a stream, and drops the previous connection.
