@@ -22,14 +22,14 @@ use zeroize::Zeroizing;
 use super::aside::Aside;
 use super::content::Content;
 use super::failure::{Afterwards, Failure, Fault};
-use super::form::{self, Form};
+use super::form;
 use super::headers::{prepare_request, prepare_response};
 use super::hops::{self, Hops};
 use super::local::{self, Access, Local};
 use super::slot::Slot;
 use super::upstream::{Asked, Terms, Upstream};
 use super::wire::request::{Malformed, RequestHead};
-use super::wire::target::Path;
+use super::wire::target::{Path, Target};
 use crate::destination::Destination;
 use crate::dial::Connected;
 use crate::listen::connect::{Connect, in_one_line};
@@ -152,18 +152,20 @@ impl<R: Connect> Exchange<R> {
         mut request: Request<Incoming>,
         head: RequestHead,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let form = Form::of(request.method(), head.target.clone()).ok_or(Failure::NotForAProxy)?;
-        if let Form::Local(path) = &form {
-            return self.local(&request, path).map(|page| page.map(Either::Right));
-        }
-        let user = self.authenticate(request.headers()).await?;
-        let (protocol, destination, path) = match form {
-            Form::Connect(target) => (Protocol::HttpConnect, form::connect(&target)?, None),
-            Form::Absolute { scheme, authority, path } => {
-                (Protocol::Http, form::absolute(&scheme, &authority)?, Some(path))
+        // A path or less is all that a hostile web page can make a browser send here.
+        let wanted = match (request.method(), &head.target) {
+            (&Method::CONNECT, target) => form::connect(target).map(|found| (found, None)),
+            (_, Target::Absolute { scheme, authority, path }) => {
+                form::absolute(scheme, authority).map(|found| (found, Some(path)))
             }
-            Form::Local(_) => return Err(Failure::NotForAProxy),
+            (_, Target::Origin(path)) => {
+                return self.local(&request, path).map(|page| page.map(Either::Right));
+            }
+            (_, Target::Asterisk | Target::Other(_)) => return Err(Failure::NotForAProxy),
         };
+        let user = self.authenticate(request.headers()).await?;
+        let (destination, path) = wanted?;
+        let protocol = if path.is_some() { Protocol::Http } else { Protocol::HttpConnect };
         let Origin { listener, source, .. } = &self.origin;
         let target = destination.clone().into();
         let dial_request = request::Request {
@@ -178,10 +180,10 @@ impl<R: Connect> Exchange<R> {
         };
         let method = request.method().clone();
         if hops::count(&method, request.headers_mut()) == Hops::Last {
-            let answer = hops::answer(&method, &destination, &path, request.headers());
+            let answer = hops::answer(&method, &destination, path, request.headers());
             return Ok(answer.map(Either::Right));
         }
-        let asked = Onward { destination: &destination, head: &head, path: &path };
+        let asked = Onward { destination: &destination, head: &head, path };
         self.forward(request, &dial_request, asked).await
     }
 

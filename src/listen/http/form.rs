@@ -1,20 +1,7 @@
 //! The destination of a request: the forms of a request target (RFC 9112 section 3.2).
 
-use hyper::Method;
-
-use super::wire::target::{Path, Target};
+use super::wire::target::Target;
 use crate::destination::{Destination, InvalidDestination};
-
-/// The supported forms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// CONNECT, with the authority form.
-    Connect(Target),
-    /// Any other method, with the absolute form.
-    Absolute { scheme: String, authority: Vec<u8>, path: Path },
-    /// Only a path: the pages of this program.
-    Local(Path),
-}
 
 /// Why a request has no destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,21 +16,6 @@ pub(crate) enum BadRequest {
     UserInfo,
     #[error("bad destination: {0}")]
     Destination(InvalidDestination),
-}
-
-impl Form {
-    /// The form, or `None` for a request meant for a web server. That and [`Form::Local`] are all that a
-    /// hostile web page can make a browser send here.
-    pub(crate) fn of(method: &Method, target: Target) -> Option<Self> {
-        match (method, target) {
-            (&Method::CONNECT, target) => Some(Self::Connect(target)),
-            (_, Target::Absolute { scheme, authority, path }) => {
-                Some(Self::Absolute { scheme, authority, path })
-            }
-            (_, Target::Origin(path)) => Some(Self::Local(path)),
-            (_, Target::Asterisk | Target::Other(_)) => None,
-        }
-    }
 }
 
 /// RFC 9110 section 9.3.6: the authority form, with a port.
@@ -81,12 +53,10 @@ mod tests {
     use super::*;
 
     fn parsed(method: &str, target: &str) -> Result<String, BadRequest> {
-        let method = Method::from_bytes(method.as_bytes()).expect(method);
-        let form = Form::of(&method, Target::parse(target.as_bytes())).expect("a form for proxies");
-        let destination = match form {
-            Form::Connect(target) => connect(&target),
-            Form::Absolute { scheme, authority, .. } => absolute(&scheme, &authority),
-            Form::Local(_) => panic!("{target} is for a web server"),
+        let destination = match (method, Target::parse(target.as_bytes())) {
+            ("CONNECT", target) => connect(&target),
+            (_, Target::Absolute { scheme, authority, .. }) => absolute(&scheme, &authority),
+            (_, target) => panic!("{target:?} is for a web server"),
         };
         destination.map(|destination| destination.to_string())
     }
@@ -131,17 +101,6 @@ mod tests {
             ("GET", "http://a..b/", Destination(InvalidHost)),
         ] {
             assert_eq!(parsed(method, target), Err(why), "{method} {target}");
-        }
-    }
-
-    #[test]
-    fn requests_that_a_web_page_can_send_are_not_for_a_proxy() {
-        for (method, target) in [(Method::OPTIONS, "*"), (Method::GET, "a:80")] {
-            assert_eq!(Form::of(&method, Target::parse(target.as_bytes())), None, "{target}");
-        }
-        for target in ["/", "/x?http://example.com/", "//example.com/"] {
-            let form = Form::of(&Method::POST, Target::parse(target.as_bytes()));
-            assert!(matches!(form, Some(Form::Local(_))), "{target}");
         }
     }
 }
