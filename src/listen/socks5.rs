@@ -29,10 +29,7 @@ pub(crate) async fn accept<S>(
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
-    let user = match checker {
-        None => negotiate_freely(stream).await?,
-        Some(checker) => Some(authenticate(stream, checker).await?),
-    };
+    let user = negotiate(stream, checker).await?;
     let result = read_request(stream).await;
     if let Err(error) = &result
         && let Some(code) = code(error)
@@ -65,42 +62,50 @@ fn code(error: &SocksError) -> Option<u8> {
     }
 }
 
-/// Accepts everybody. A client that offers only a user name and a password (method 2) may send any; the name
-/// becomes that of its requests, for rules and logs.
-async fn negotiate_freely<S>(stream: &mut S) -> Result<Option<Arc<str>>, SocksError>
+/// Negotiates the method of authentication, and answers a user name and a password. Without a checker everybody is
+/// accepted, with or without them.
+async fn negotiate<S>(
+    stream: &mut S,
+    checker: Option<&Checker<'_>>,
+) -> Result<Option<Arc<str>>, SocksError>
 where
     S: AsyncBufRead + AsyncWrite + Unpin,
 {
     // The first of these that the client also offers.
-    let accepted = [Method::NoAuthentication(NoAuthentication), PASSWORD];
-    let chosen = Socks5ServerProtocol::start(&mut *stream).negotiate_auth(&accepted).await;
+    let accepted = match checker {
+        None => &[Method::NoAuthentication(NoAuthentication), PASSWORD][..],
+        Some(_) => &[PASSWORD],
+    };
+    let chosen = Socks5ServerProtocol::start(&mut *stream).negotiate_auth(accepted).await;
     if let StandardAuthenticationStarted::NoAuthentication(_) = negotiated(chosen)? {
         return Ok(None);
     }
-    let given = read_password(stream).await;
-    answer_password(stream, &given).await?;
-    let (name, _) = given?;
-    Ok((!name.is_empty()).then(|| String::from_utf8_lossy(&name).into()))
-}
-
-/// Reads and checks the user name and password of RFC 1929.
-async fn authenticate<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
-where
-    S: AsyncBufRead + AsyncWrite + Unpin,
-{
-    let protocol = Socks5ServerProtocol::start(&mut *stream);
-    negotiated(protocol.negotiate_auth(&[PASSWORD]).await)?;
-    let user = check_password(stream, checker).await;
-    answer_password(stream, &user).await?;
+    let user = read_user(stream, checker).await;
+    match &user {
+        Ok(_) => stream.write_all(&AUTHENTICATED).await?,
+        Err(SocksError::Authentication) => stream.write_all(&DENIED).await?,
+        Err(_) => {}
+    }
     user
 }
 
-async fn check_password<S>(stream: &mut S, checker: &Checker<'_>) -> Result<Arc<str>, SocksError>
+/// Reads a user name and a password. Without a checker any will do, and the name becomes that of the client's
+/// requests, for rules and logs.
+async fn read_user<S>(
+    stream: &mut S,
+    checker: Option<&Checker<'_>>,
+) -> Result<Option<Arc<str>>, SocksError>
 where
     S: AsyncBufRead + Unpin,
 {
     let (name, password) = read_password(stream).await?;
-    checker.verify(&name, &password).await.ok_or(SocksError::Authentication)
+    match checker {
+        Some(checker) => {
+            let user = checker.verify(&name, &password).await;
+            user.map(Some).ok_or(SocksError::Authentication)
+        }
+        None => Ok((!name.is_empty()).then(|| String::from_utf8_lossy(&name).into())),
+    }
 }
 
 /// Reads the user name and password of RFC 1929 section 2, including empty ones.
@@ -122,22 +127,6 @@ async fn read_text<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Zeroiz
     let mut text = Zeroizing::new(vec![0; length.into()]);
     stream.read_exact(&mut text).await?;
     Ok(text)
-}
-
-/// Answers a user name and password, if the client is still there.
-async fn answer_password<S, T>(
-    stream: &mut S,
-    result: &Result<T, SocksError>,
-) -> Result<(), SocksError>
-where
-    S: AsyncWrite + Unpin,
-{
-    match result {
-        Ok(_) => stream.write_all(&AUTHENTICATED).await?,
-        Err(SocksError::Authentication) => stream.write_all(&DENIED).await?,
-        Err(_) => {}
-    }
-    Ok(())
 }
 
 /// Converts fast-socks5's errors.
