@@ -24,7 +24,7 @@ use super::content::Content;
 use super::failure::{Afterwards, Failure, Fault};
 use super::form;
 use super::headers::{prepare_request, prepare_response};
-use super::hops::{self, Hops};
+use super::hops;
 use super::local::{self, Access, Local};
 use super::slot::Slot;
 use super::upstream::{Asked, Terms, Upstream};
@@ -179,7 +179,7 @@ impl<R: Connect> Exchange<R> {
             return self.connect(request, &dial_request, &destination).await;
         };
         let method = request.method().clone();
-        if hops::count(&method, request.headers_mut()) == Hops::Last {
+        if hops::is_last(&method, request.headers_mut()) {
             let answer = hops::answer(&method, &destination, path, request.headers());
             return Ok(answer.map(Either::Right));
         }

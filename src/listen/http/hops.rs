@@ -11,29 +11,17 @@ use hyper::{Method, Response};
 use super::wire::target::Path;
 use crate::destination::Destination;
 
-/// Whether a request is forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hops {
-    /// It is forwarded, with a decremented count if it has one.
-    Onward,
-    /// It has reached its last hop.
-    Last,
-}
-
-/// Decrements the count, which only these two methods have.
-pub(crate) fn count(method: &Method, headers: &mut HeaderMap) -> Hops {
+/// Whether a request has reached its last hop; otherwise its count is decremented. Only these two methods have one.
+pub(crate) fn is_last(method: &Method, headers: &mut HeaderMap) -> bool {
     if ![Method::TRACE, Method::OPTIONS].contains(method) {
-        return Hops::Onward;
+        return false;
     }
     let given = headers.get(MAX_FORWARDS).and_then(|value| value.to_str().ok());
-    match given.and_then(|text| text.trim().parse::<u32>().ok()) {
-        Some(0) => Hops::Last,
-        Some(left) => {
-            headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
-            Hops::Onward
-        }
-        None => Hops::Onward,
+    let left = given.and_then(|text| text.trim().parse::<u32>().ok());
+    if let Some(left @ 1..) = left {
+        headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
     }
+    left == Some(0)
 }
 
 /// The answer of the last hop: to a TRACE request its head as received (RFC 9110 section 9.3.8), without the
@@ -69,15 +57,15 @@ mod tests {
 
     #[test]
     fn a_hop_is_counted_for_methods_with_max_forwards() {
-        for (method, before, hops, after) in [
-            (Method::TRACE, "0", Hops::Last, "0"),
-            (Method::OPTIONS, "5", Hops::Onward, "4"),
-            (Method::OPTIONS, "many", Hops::Onward, "many"),
-            (Method::GET, "0", Hops::Onward, "0"),
+        for (method, before, last, after) in [
+            (Method::TRACE, "0", true, "0"),
+            (Method::OPTIONS, "5", false, "4"),
+            (Method::OPTIONS, "many", false, "many"),
+            (Method::GET, "0", false, "0"),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(MAX_FORWARDS, HeaderValue::from_static(before));
-            assert_eq!(count(&method, &mut headers), hops, "{method} {before}");
+            assert_eq!(is_last(&method, &mut headers), last, "{method} {before}");
             assert_eq!(headers[MAX_FORWARDS], after, "{method} {before}");
         }
     }
