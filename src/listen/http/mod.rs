@@ -67,14 +67,6 @@ pub(crate) struct Visitor {
     pub(crate) expiry: Expiry,
 }
 
-/// How the HTTP part of a connection ended.
-enum End {
-    /// hyper is done, successfully or not.
-    Done(hyper::Result<()>),
-    /// The client is gone, or was ended.
-    Gone,
-}
-
 /// Serves requests until the connection ends or becomes a tunnel.
 pub(crate) async fn serve<R: Connect>(
     context: Arc<ProxyContext<R>>,
@@ -90,8 +82,8 @@ pub(crate) async fn serve<R: Connect>(
     let exchange = Exchange::new(context, Origin { listener, source, local }, slot, aside);
     let exchange = Arc::new(exchange);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
-        End::Done(result) => finish(exchange, result, socket).await,
-        End::Gone => {
+        Some(result) => finish(exchange, result, socket).await,
+        None => {
             drop(exchange);
             Arc::into_inner(socket)?.into_stream().reset();
             None
@@ -99,14 +91,14 @@ pub(crate) async fn serve<R: Connect>(
     }
 }
 
-/// Runs hyper on the stream, until it is done or the client must go.
+/// Runs hyper on the stream until it is done, successfully or not; none if the client is gone, or must go.
 async fn drive<R: Connect>(
     exchange: &Arc<Exchange<R>>,
     stream: HttpStream,
     socket: &HttpSocket,
     mut expiry: Expiry,
     shutdown: CancellationToken,
-) -> End {
+) -> Option<hyper::Result<()>> {
     let service = service_fn(|request| {
         let exchange = exchange.clone();
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
@@ -122,17 +114,17 @@ async fn drive<R: Connect>(
             // Takes precedence over a next request that may have arrived.
             () = shutdown.cancelled(), if !is_draining => {
                 if exchange.in_greeting() {
-                    return End::Gone;
+                    return None;
                 }
                 is_draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            result = exchange.drive(connection.as_mut()) => return End::Done(result),
-            () = &mut broken => return End::Gone,
-            () = &mut abandoned => return End::Gone,
+            result = exchange.drive(connection.as_mut()) => return Some(result),
+            () = &mut broken => return None,
+            () = &mut abandoned => return None,
             reason = expiry.wait() => {
                 debug!(%reason, "greeting ended");
-                return End::Gone;
+                return None;
             }
         }
     }
