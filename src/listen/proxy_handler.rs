@@ -58,41 +58,6 @@ impl<R: Connect> ProxyHandler<R> {
         }
     }
 
-    async fn serve_client(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
-        let Accepted { stream, source, listener } = accepted;
-        let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
-        let (slot, mut expiry) = self.greetings.enter();
-        let first = tokio::select! {
-            biased;
-            first = self.read_first_bytes(&mut client, source) => first,
-            reason = expiry.wait() => {
-                debug!(%reason, "greeting ended");
-                return;
-            }
-            () = shutdown.cancelled() => return,
-        };
-        let tunnel = match first {
-            FirstBytes::Socks(request) => {
-                drop(slot);
-                request.serve(&self.context, client, listener, source).await
-            }
-            FirstBytes::Http => {
-                let visitor = Visitor { client, listener, source, slot, expiry };
-                // Boxed, so that the state of HTTP does not enlarge every relay.
-                Box::pin(http::serve(self.context.clone(), visitor, shutdown)).await
-            }
-            FirstBytes::Refused => {
-                drop(slot);
-                linger(client).await;
-                None
-            }
-            FirstBytes::Over => None,
-        };
-        if let Some(Tunnel { client, early, channel }) = tunnel {
-            self.context.connect.relay(client, early, channel).await;
-        }
-    }
-
     /// Reads the request, or detects the first byte of an HTTP request. A refusal has been written when this
     /// returns.
     async fn read_first_bytes(
@@ -127,7 +92,38 @@ impl<R: Connect> Handler for ProxyHandler<R> {
     /// After `shutdown`, a connection in greeting is closed, an HTTP connection finishes its current request,
     /// and a relay continues.
     async fn serve(self: Arc<Self>, accepted: Accepted, shutdown: CancellationToken) {
-        self.serve_client(accepted, shutdown).await;
+        let Accepted { stream, source, listener } = accepted;
+        let mut client = BufReader::with_capacity(GREETING_BUFFER, stream);
+        let (slot, mut expiry) = self.greetings.enter();
+        let first = tokio::select! {
+            biased;
+            first = self.read_first_bytes(&mut client, source) => first,
+            reason = expiry.wait() => {
+                debug!(%reason, "greeting ended");
+                return;
+            }
+            () = shutdown.cancelled() => return,
+        };
+        let tunnel = match first {
+            FirstBytes::Socks(request) => {
+                drop(slot);
+                request.serve(&self.context, client, listener, source).await
+            }
+            FirstBytes::Http => {
+                let visitor = Visitor { client, listener, source, slot, expiry };
+                // Boxed, so that the state of HTTP does not enlarge every relay.
+                Box::pin(http::serve(self.context.clone(), visitor, shutdown)).await
+            }
+            FirstBytes::Refused => {
+                drop(slot);
+                linger(client).await;
+                None
+            }
+            FirstBytes::Over => None,
+        };
+        if let Some(Tunnel { client, early, channel }) = tunnel {
+            self.context.connect.relay(client, early, channel).await;
+        }
     }
 
     /// Evicts the oldest connection in greeting.
