@@ -95,7 +95,8 @@ impl Logs {
             Some(file) => (Sink::start(file::append(file)?, lost)?, Look::Dated),
             None => (Sink::start(io::stderr(), lost)?, Look::of_stderr()),
         };
-        let (dispatch, volume) = subscriber(options, look, sink.clone());
+        let writer = sink.clone();
+        let (dispatch, volume) = subscriber(options, look, move || writer.clone());
         tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
         Ok(Self { sink, volume })
     }
@@ -112,13 +113,13 @@ impl Logs {
 
     /// Waits until pending lines are written, for at most one second.
     pub fn flush(&self) {
-        self.sink.flush();
+        self.sink.wait_until_written();
     }
 
     /// Does what [`Self::flush`] does, wherever it is called.
     pub fn flusher(&self) -> impl Fn() + Send + Sync + 'static {
         let sink = self.sink.clone();
-        move || sink.flush()
+        move || sink.wait_until_written()
     }
 }
 

@@ -7,8 +7,6 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::lines::Lines;
 
 /// Passes lines to a thread that writes them. Copies share the thread.
@@ -27,9 +25,6 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
-#[derive(Debug)]
-pub(super) struct LineWriter<'a>(&'a Sink);
-
 impl Sink {
     /// Starts the thread, which ends with the last clone of the sink. `lost_lines` formats the line
     /// that reports how many lines were dropped.
@@ -47,7 +42,7 @@ impl Sink {
     }
 
     /// Waits until all previous lines are written, for at most [`FLUSH`].
-    pub(super) fn flush(&self) {
+    pub(super) fn wait_until_written(&self) {
         let deadline = Instant::now() + FLUSH;
         let (written, done) = mpsc::sync_channel(1);
         let mut entry = Entry::Flush(written);
@@ -65,18 +60,11 @@ impl Sink {
     }
 }
 
-impl<'a> MakeWriter<'a> for Sink {
-    type Writer = LineWriter<'a>;
-
-    fn make_writer(&'a self) -> LineWriter<'a> {
-        LineWriter(self)
-    }
-}
-
-impl Write for LineWriter<'_> {
+/// A line per write.
+impl Write for Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.queue.try_send(Entry::Line(line.to_vec())).is_err() {
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -162,13 +150,13 @@ mod tests {
         let (open, gate) = mpsc::channel();
         let text = Arc::default();
         let gated = Gated { gate: Some(gate), text: Arc::clone(&text) };
-        let sink = Sink::start(gated, lost_lines).expect("a thread");
+        let mut sink = Sink::start(gated, lost_lines).expect("a thread");
         let lines = 2 * QUEUE;
         for _ in 0..lines {
-            sink.make_writer().write_all(b"line\n").expect("a sink takes every line");
+            sink.write_all(b"line\n").expect("a sink takes every line");
         }
         open.send(()).expect("the thread waits");
-        sink.flush();
+        sink.wait_until_written();
         let text = String::from_utf8(text.lock().expect("no writer panics").clone()).expect("text");
         let written = text.lines().filter(|line| *line == "line").count();
         let lost: usize = text
@@ -182,10 +170,10 @@ mod tests {
 
     #[test]
     fn a_closed_writer_is_ignored() {
-        let sink = Sink::start(Gone, lost_lines).expect("a thread");
+        let mut sink = Sink::start(Gone, lost_lines).expect("a thread");
         for _ in 0..10 {
-            sink.make_writer().write_all(b"line\n").expect("a sink takes every line");
-            sink.flush();
+            sink.write_all(b"line\n").expect("a sink takes every line");
+            sink.wait_until_written();
         }
     }
 }
