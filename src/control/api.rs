@@ -13,14 +13,11 @@ use super::filter::Filter;
 use super::order::{ForwardKind, ForwardOrder, ForwardRefusal, Order, StopKind};
 use super::program::Program;
 use super::query::Query;
-use super::reply::{Body, Failure, json, text_of};
+use super::reply::{Answer, Body, Failure, json, ok, plain, text_of};
 use super::{events, metrics, schema, view};
 use crate::config::ReloadOutcome;
 use crate::observe::logs::Verbosity;
 use crate::printable::line;
-
-/// The outcome of a request.
-pub(crate) type Answer = Result<Response<Body>, Failure>;
 
 impl Program {
     /// Answers a request that has passed the guard.
@@ -78,7 +75,7 @@ impl Program {
             ["v1", "stop"] => self.stop(read(request).await?).await,
             ["metrics" | "livez" | "readyz"] if !get => Err(Failure::method("GET, HEAD")),
             ["metrics"] => self.scrape(),
-            ["livez"] => Ok(text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"))),
+            ["livez"] => Ok(plain(StatusCode::OK, "ok\n")),
             ["readyz"] => Ok(self.readiness()),
             _ => Err(Failure::unknown("there is no such resource")),
         }
@@ -104,14 +101,14 @@ impl Program {
     fn readiness(&self) -> Response<Body> {
         let status = self.status();
         if status.state == "ready" {
-            return text_of(StatusCode::OK, PLAIN, Bytes::from_static(b"ok\n"));
+            return plain(StatusCode::OK, "ok\n");
         }
         let missing = status.health.iter().map(|trouble| {
             let schema::Trouble { what, name, text } = trouble;
             line(&format!("{what} {name}: {text}")) + "\n"
         });
         let text = format!("{}\n{}", status.state, missing.collect::<String>());
-        text_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text.into())
+        plain(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
     fn list(&self, mut query: Query) -> Answer {
@@ -225,10 +222,6 @@ impl Program {
     }
 }
 
-fn ok<T: serde::Serialize>(content: &T) -> Response<Body> {
-    json(StatusCode::OK, content)
-}
-
 fn no_connection(id: u64) -> Failure {
     Failure::unknown(format!("there is no connection {id}"))
 }
@@ -277,7 +270,6 @@ fn refused(refusal: &ForwardRefusal) -> Failure {
     Failure::new(status, refusal.to_string())
 }
 
-const PLAIN: &str = "text/plain; charset=utf-8";
 /// The most bytes in the content of a request.
 const MOST_READ: usize = 64 * 1024;
 /// The most connections in an answer, unless the request has a limit of its own.

@@ -33,6 +33,9 @@ pub(crate) struct StreamBody {
     _writer: AbortOnDropHandle<()>,
 }
 
+/// The outcome of a request.
+pub(crate) type Answer = Result<Response<Body>, Failure>;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     status: StatusCode,
@@ -103,10 +106,18 @@ impl Failure {
     }
 }
 
+pub(crate) fn ok<T: Serialize>(content: &T) -> Response<Body> {
+    json(StatusCode::OK, content)
+}
+
 pub(crate) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response<Body> {
     // Serialization cannot fail: these are structures of strings and numbers.
     let text = serde_json::to_vec(content).unwrap_or_default();
     text_of(status, "application/json", text.into())
+}
+
+pub(crate) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    text_of(status, "text/plain; charset=utf-8", text.into())
 }
 
 pub(crate) fn text_of(status: StatusCode, kind: &'static str, text: Bytes) -> Response<Body> {

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::task::spawn_blocking;
 
-use crate::control::reply::{Body, Failure, text_of};
+use crate::control::reply::{Answer, Failure, text_of};
 use crate::file::{self, Besides};
 
 /// A folder whose files are served: those inside it, and nothing outside that a path or a link leads to.
@@ -23,7 +23,7 @@ impl Folder {
     }
 
     /// The file at a URL path below `/ui/`; for a folder its `index.html`.
-    pub(super) async fn get(&self, path: &str) -> Result<Response<Body>, Failure> {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         let unknown = || Failure::unknown("there is no such file");
         let path = relative(path).ok_or_else(unknown)?;
         let root = self.0.clone();

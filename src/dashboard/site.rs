@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE,
@@ -17,7 +16,7 @@ use super::folder::Folder;
 use super::gate::{Gate, Pass, Peer, is_upgrade};
 use super::{page, socket};
 use crate::control::query::Query;
-use crate::control::reply::{Body, Failure, text_of};
+use crate::control::reply::{Answer, Body, Failure, plain};
 use crate::control::{Keys, Program};
 
 /// Everything that the dashboard's address serves.
@@ -36,9 +35,6 @@ pub(super) struct Site {
     /// The WebSocket tasks, which end at shutdown.
     pub(super) sockets: TaskTracker,
 }
-
-/// The outcome of a request.
-type Answer = Result<Response<Body>, Failure>;
 
 impl Site {
     /// Answers a request. Streams end when `shutdown` is cancelled.
@@ -74,11 +70,7 @@ impl Site {
             ("/readyz", Pass::Missing) => {
                 let status = self.program.answer(request).await.status();
                 let word = if status.is_success() { "ok\n" } else { "not ready\n" };
-                Ok(text_of(
-                    status,
-                    "text/plain; charset=utf-8",
-                    Bytes::from_static(word.as_bytes()),
-                ))
+                Ok(plain(status, word))
             }
             // Only a GET redeems a link; a HEAD, as of a link preview, does not.
             ("/", _) if *request.method() == Method::GET && code(request.uri()).is_some() => {
@@ -164,7 +156,7 @@ fn is_for_browsers(method: &Method, path: &str) -> bool {
 }
 
 fn redirect(place: &'static str) -> Response<Body> {
-    let mut response = text_of(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
+    let mut response = plain(StatusCode::SEE_OTHER, "");
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(place));
     response
 }

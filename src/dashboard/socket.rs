@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{Either, Full};
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::feed::Feed;
-use crate::control::reply::{Body, Failure};
+use crate::control::reply::{Answer, Failure};
 
 /// Upgrades a connection to a WebSocket, which sends the feed until the client leaves or `shutdown` is
 /// cancelled. The task belongs to `tasks`.
@@ -30,7 +30,7 @@ pub(super) fn open(
     permit: OwnedSemaphorePermit,
     shutdown: CancellationToken,
     tasks: &TaskTracker,
-) -> Result<Response<Body>, Failure> {
+) -> Answer {
     let body = || Either::Left(Full::new(Bytes::new()));
     let response = create_response_with_body(&request, body)
         .map_err(|error| Failure::bad(error.to_string()))?;

@@ -19,7 +19,7 @@ pub(super) use log::{Level, log_line};
 
 use super::feed::Feed;
 use crate::control::query::Query;
-use crate::control::reply::{Body, Failure, json as json_of, text_of};
+use crate::control::reply::{Answer, Body, Failure, ok, text_of};
 use crate::control::schema::PingRequest;
 use crate::control::{Phase, Program};
 
@@ -108,7 +108,7 @@ async fn get(
     Ok(found.into())
 }
 
-fn delete(program: &Program, path: &[&str]) -> Result<Response<Body>, Failure> {
+fn delete(program: &Program, path: &[&str]) -> Answer {
     let registry = &program.registry().connections;
     match path {
         ["connections"] => registry.living().iter().for_each(|connection| connection.kill()),
@@ -192,10 +192,6 @@ fn configs(program: &Program) -> serde_json::Value {
 
 fn version() -> String {
     format!("sockeye {}", env!("CARGO_PKG_VERSION"))
-}
-
-fn ok<T: serde::Serialize>(content: &T) -> Response<Body> {
-    json_of(StatusCode::OK, content)
 }
 
 fn no_content() -> Response<Body> {
