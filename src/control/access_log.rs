@@ -21,7 +21,6 @@ use crate::registry::{Connection, Event, Events};
 pub struct AccessLog {
     /// The file to append to; `-` is standard output.
     pub file: PathBuf,
-    /// Text or JSON.
     pub format: Format,
 }
 

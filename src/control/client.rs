@@ -28,7 +28,6 @@ pub(crate) struct Client {
     patience: Duration,
 }
 
-/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("no program answers at {path}: {cause}")]
@@ -38,10 +37,8 @@ pub(crate) enum ClientError {
     Foreign { path: String },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
     Silent { path: String },
-    /// The program refused the request.
     #[error("{}", .0.title)]
     Refused(Problem),
-    /// The answer is not valid.
     #[error("the running program gives no answer: {0}")]
     Broken(String),
 }
@@ -71,12 +68,10 @@ impl Client {
         Self { patience: SLOW, ..self }
     }
 
-    /// Requests a resource.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, &()).await
     }
 
-    /// Requests an action.
     pub(crate) async fn ask<T: DeserializeOwned, C: Serialize>(
         &self,
         method: Method,

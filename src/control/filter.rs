@@ -38,12 +38,10 @@ impl Filter {
         })
     }
 
-    /// Whether there is no condition.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the filter selects ended connections.
     pub(super) fn wants_ended(&self) -> bool {
         self.state == Some(State::Ended)
     }
@@ -68,7 +66,6 @@ impl Filter {
     }
 }
 
-/// Whether the target is this host or lies below it.
 fn is_below(connection: &Connection, host: &str) -> bool {
     let Some(target) = connection.request().target.host() else { return false };
     let target = target.to_string();

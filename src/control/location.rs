@@ -11,7 +11,6 @@ use rustix::process::geteuid;
 
 use super::guard;
 
-/// The location of a program's control socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Location {
     /// In the user's directory, under this name, or with a number added if it is taken.
@@ -75,7 +74,6 @@ pub(crate) fn directories() -> Vec<Directory> {
     all
 }
 
-/// The directory for temporary files.
 fn temporary() -> PathBuf {
     set("TMPDIR").unwrap_or_else(|| "/tmp".into())
 }
@@ -147,7 +145,6 @@ impl Directory {
         names
     }
 
-    /// The socket of the program with this name.
     pub(crate) fn socket(&self, name: &str) -> PathBuf {
         socket(&self.path, name)
     }

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use crate::forward::{LocalForward, LocalListen, RemoteForward};
 use crate::registry::Forward;
 
-/// An order.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Adds a forward, for as long as the program runs.
@@ -17,7 +16,6 @@ pub(crate) enum Order {
     Stop(StopKind),
 }
 
-/// How the program stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopKind {
     /// Open connections have time to end.
@@ -28,7 +26,6 @@ pub(crate) enum StopKind {
 
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardOrder {
-    /// The forward itself.
     pub kind: ForwardKind,
     /// The server, if the rules should not decide.
     pub server: Option<Arc<str>>,

@@ -111,7 +111,6 @@ impl Program {
         })
     }
 
-    /// The target, and its routing.
     fn wanted(&self, request: &PingRequest) -> Result<(Target, Routing), Failure> {
         let wrong = |why: String| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why);
         let routes = self.0.routes.load();

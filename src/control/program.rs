@@ -57,7 +57,6 @@ pub struct Facts {
 pub(crate) struct Front {
     /// The address, as a URL that ends with a slash.
     pub address: String,
-    /// The keys that admit browsers and scripts.
     pub keys: Arc<Keys>,
 }
 
@@ -111,12 +110,10 @@ impl Program {
         let _ = self.0.name.set(name.to_owned());
     }
 
-    /// Sets the address of the dashboard.
     pub(crate) fn set_front(&self, front: Option<Front>) {
         self.0.front.store(front.map(Arc::new));
     }
 
-    /// The address of the dashboard.
     pub(crate) fn front(&self) -> Option<Arc<Front>> {
         self.0.front.load_full()
     }
@@ -143,7 +140,6 @@ impl Program {
         self.0.facts.reloads.as_ref()
     }
 
-    /// The registry of live connections, listeners and sessions.
     pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
     }

@@ -62,12 +62,10 @@ pub(super) fn full_line(session: &SessionView) -> Option<String> {
     })
 }
 
-/// Formats a time in seconds.
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Formats a time in milliseconds.
 pub(super) fn millis(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     if millis < 10.0 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }

@@ -32,13 +32,10 @@ pub(crate) struct ControlServer {
     path: PathBuf,
 }
 
-/// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The socket cannot be bound.
     #[error("{}: {cause}", .path.display())]
     Socket { path: PathBuf, cause: io::Error },
 }

@@ -15,7 +15,6 @@ use crate::route::Action;
 use crate::stream::Process;
 
 impl Program {
-    /// The current status.
     pub(crate) fn status(&self) -> schema::Status {
         let pools = self.pools();
         let forwards = self.forwards();
@@ -39,7 +38,6 @@ impl Program {
         }
     }
 
-    /// The program that answers.
     fn instance(&self) -> schema::Instance {
         let volume = self.0.facts.volume.as_ref();
         schema::Instance {
@@ -203,7 +201,6 @@ fn jump_view(jump: &JumpView) -> schema::Jump {
     }
 }
 
-/// Converts a listener or forward.
 pub(super) fn forward(forward: &registry::Forward) -> schema::Forward {
     let (about, state) = (forward.about(), forward.state());
     let (addresses, reason) = match &state {
@@ -261,7 +258,6 @@ pub(super) fn connection_view(
     }
 }
 
-/// Converts the durations of the stages.
 pub(super) fn stages_view(stages: registry::Stages) -> schema::Stages {
     schema::Stages {
         decided: stages.decided.map(fine),
@@ -282,7 +278,6 @@ fn rule_view(name: &str, action: &Action, tally: &RuleTally) -> schema::Rule {
     schema::Rule { name: name.to_owned(), action, hits, bytes, last_hit }
 }
 
-/// The problems, a sentence each.
 fn troubles(
     servers: &[schema::Server],
     forwards: &[schema::Forward],

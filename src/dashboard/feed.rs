@@ -22,7 +22,6 @@ use crate::control::reply::{Body, StreamBody, head};
 use crate::registry::Event;
 use crate::task;
 
-/// One of the streams.
 #[derive(Debug)]
 pub(super) struct Feed {
     program: Program,
@@ -54,7 +53,6 @@ impl Feed {
         Self::new(program, Kind::Connections(task::every(period.clamp(SHORTEST, LONGEST))))
     }
 
-    /// Log lines.
     pub(super) fn logs(program: &Program, level: Level) -> Self {
         Self::new(program, Kind::Logs(program.registry().events.listen(), level))
     }

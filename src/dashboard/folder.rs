@@ -16,7 +16,6 @@ use crate::file::{self, Besides};
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder at a path.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
         if path.is_dir() { Ok(Self(path)) } else { Err(io::ErrorKind::NotADirectory.into()) }

@@ -118,7 +118,6 @@ impl Gate {
 /// The page that sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// The dashboard's own page.
     Here,
     /// Unknown: not a page, or a page's plain navigation.
     Unsaid,

@@ -52,7 +52,6 @@ pub enum DashboardError {
 }
 
 impl DashboardServer {
-    /// Binds the sockets.
     pub(crate) async fn bind(
         options: &DashboardConfig,
         own: &OwnAddresses,
@@ -84,7 +83,6 @@ impl DashboardServer {
         })
     }
 
-    /// Its address and its keys.
     pub(crate) fn front(&self) -> &Front {
         &self.front
     }

@@ -183,7 +183,6 @@ impl Default for Repeats {
 }
 
 impl Failures {
-    /// Logs a failed connection.
     pub(crate) fn note(&self, request: &Request, failure: &DialFailure) {
         let Request { listener, target, .. } = request;
         let source = SourceKey::of(request.source);
@@ -204,7 +203,6 @@ impl<T> Default for BySource<T> {
 }
 
 impl<T: InProgress> BySource<T> {
-    /// The value of a source.
     pub(crate) fn of(&self, key: SourceKey) -> Arc<T> {
         let mut all = lock(&self.0);
         if all.len() >= MOST && !all.contains_key(&key) {

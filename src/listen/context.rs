@@ -24,7 +24,6 @@ impl<R: Connect> ProxyContext<R> {
         Self { connect, credentials, brakes: BySource::default(), failures: Failures::default() }
     }
 
-    /// Whether clients need a password.
     pub(crate) fn asks_for_a_password(&self) -> bool {
         self.credentials.is_some()
     }

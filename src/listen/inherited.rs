@@ -19,7 +19,6 @@ use crate::stream::options::is_listener;
 #[derive(Clone, Debug, Default)]
 pub struct Inherited(Arc<Mutex<Vec<Handed>>>);
 
-/// An inherited socket.
 #[derive(Debug)]
 struct Handed {
     /// Its `FileDescriptorName=`, if it has one.

@@ -16,7 +16,6 @@ pub(super) struct Sink {
     lost: Arc<AtomicU64>,
 }
 
-/// A message to the thread.
 #[derive(Debug)]
 enum Entry {
     /// A line, including its newline.

@@ -44,7 +44,6 @@ impl TextFormat {
         write!(line, "\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Writes the text before the message.
     fn head<S, N>(
         &self,
         line: &mut Bounded,

@@ -9,7 +9,6 @@ use super::{Process, Traffic};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Connections {
-    /// The connections that match the query.
     pub connections: Vec<Connection>,
     /// Whether some were left out because of the limit.
     pub truncated: bool,
@@ -36,7 +35,6 @@ pub(crate) struct Connection {
     /// The client's address, or `unix`.
     pub source: String,
     pub user: Option<String>,
-    /// The client's program, if known.
     pub process: Option<Process>,
     /// The target, as `host:port` or a socket's path.
     pub target: String,
@@ -44,15 +42,12 @@ pub(crate) struct Connection {
     pub rule: Option<String>,
     /// The server; null if it goes direct, or has no server yet.
     pub server: Option<String>,
-    /// The session's id.
     pub session: Option<u64>,
     /// The time when its request was complete.
     pub began: u64,
     /// The time since then.
     pub age: u64,
-    /// The duration of each stage.
     pub stages: Stages,
-    /// Its traffic.
     pub traffic: Traffic,
     /// The bytes buffered in memory for the client.
     pub waiting_memory: u64,
@@ -115,7 +110,6 @@ pub(crate) struct Listeners {
 #[serde(default)]
 pub(crate) struct Listener {
     pub name: String,
-    /// The requests for a name.
     pub names: u64,
     pub addresses: u64,
     /// Requests to a proxy for public addresses, from clients that also ask for names: they seem to look

@@ -19,18 +19,14 @@ pub(crate) struct PingRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Ping {
-    /// The target of the channel.
     pub target: String,
     /// The rule that decided the route.
     pub rule: Option<String>,
-    /// The server that was used.
     pub server: Option<String>,
     pub session: Option<u64>,
-    /// Whether the channel was opened.
     pub opened: bool,
     /// The reason for a failure, in a sentence.
     pub failure: Option<String>,
-    /// The durations of the stages.
     pub stages: Stages,
     /// A round trip on that session, measured just before.
     pub round_trip: Option<f64>,
@@ -54,7 +50,6 @@ pub(crate) struct ForwardRequest {
     pub spec: String,
     /// The server; required for `remote` if there are several. Without it the rules decide.
     pub server: Option<String>,
-    /// Its name in rules.
     pub name: Option<String>,
 }
 
@@ -70,7 +65,6 @@ pub(crate) struct Forwards {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Closed {
-    /// The number of connections that were ended.
     pub closed: usize,
 }
 

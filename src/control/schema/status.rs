@@ -8,7 +8,6 @@ use super::Traffic;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Status {
-    /// The program that answers.
     pub instance: Instance,
     /// `starting`, `ready`, `degraded`, `down` or `draining`.
     pub state: String,
@@ -33,21 +32,16 @@ pub(crate) struct Status {
 pub(crate) struct Instance {
     /// The name of its control socket.
     pub name: String,
-    /// The program's version.
     pub version: String,
-    /// Its process id.
     pub pid: u32,
     /// A random id of this run, within which the ids of connections, sessions and forwards are unique.
     pub run: String,
-    /// The start time.
     pub started: u64,
-    /// The time since the start.
     pub uptime: u64,
     /// The log level: `quiet`, `normal`, `debug` or `trace`.
     pub log: String,
 }
 
-/// A problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Trouble {
@@ -61,7 +55,6 @@ pub(crate) struct Trouble {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Configuration {
-    /// Its path.
     pub file: String,
     /// The number of successful reloads.
     pub reloads: u64,
@@ -90,7 +83,6 @@ pub(crate) struct ConnectionCounts {
 pub(crate) struct ClientProgram {
     /// Its name, as the system knows it.
     pub name: String,
-    /// The number of its open connections.
     pub connections: usize,
 }
 
@@ -112,7 +104,6 @@ pub(crate) struct Server {
     pub failures: usize,
     /// The time until the next attempt, after a failure.
     pub next_attempt: Option<u64>,
-    /// The last lost session.
     pub last_loss: Option<Loss>,
     /// Requests that wait for a session.
     pub waiting: usize,
@@ -146,13 +137,10 @@ pub(crate) struct Jump {
     pub round_trip: Option<f64>,
 }
 
-/// A lost session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Loss {
-    /// The time since the loss.
     pub age: u64,
-    /// The reason for the loss.
     pub reason: String,
 }
 

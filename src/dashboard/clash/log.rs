@@ -23,7 +23,6 @@ pub(in crate::dashboard) enum Level {
     /// Only servers that cannot be reached.
     #[strum(serialize = "error", serialize = "fatal", serialize = "panic")]
     Error,
-    /// Nothing.
     Silent,
 }
 

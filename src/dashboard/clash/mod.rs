@@ -23,10 +23,8 @@ use crate::control::reply::{Answer, Body, Failure, ok, text_of};
 use crate::control::schema::PingRequest;
 use crate::control::{Phase, Program};
 
-/// The outcome of a request.
 pub(super) enum Answered {
     Whole(Response<Body>),
-    /// A stream.
     Stream(Feed),
 }
 
@@ -36,7 +34,6 @@ impl From<Response<Body>> for Answered {
     }
 }
 
-/// Answers a request.
 pub(super) async fn answer(
     program: &Program,
     request: &Request<Incoming>,

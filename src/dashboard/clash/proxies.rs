@@ -51,7 +51,6 @@ struct Hits {
     hit_count: u64,
 }
 
-/// All proxies, by name.
 pub(super) fn all(program: &Program) -> BTreeMap<String, Proxy> {
     let servers = program.status().servers;
     let mut all: BTreeMap<_, _> = servers.iter().map(|s| (s.name.clone(), of_server(s))).collect();
@@ -73,7 +72,6 @@ pub(super) fn groups(program: &Program) -> Vec<Proxy> {
     all(program).into_values().filter(|proxy| proxy.all.is_some()).collect()
 }
 
-/// The proxy with this name.
 pub(super) fn one(program: &Program, name: &str) -> Option<Proxy> {
     all(program).remove(name)
 }

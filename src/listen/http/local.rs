@@ -84,7 +84,6 @@ pub(crate) fn welcome(
     respond(page, "text/html; charset=utf-8", "no-store")
 }
 
-/// The current rules, for a browser.
 pub(crate) fn pac(script: String) -> Response<Full<Bytes>> {
     respond(script, "application/x-ns-proxy-autoconfig; charset=utf-8", "no-cache")
 }

@@ -68,7 +68,6 @@ struct KeptConnection {
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Upstream {
-    /// For the requests of this client.
     pub(crate) fn new(client: Arc<Aside>) -> Self {
         Self { client, kept: Slot::default(), driver: Slot::default() }
     }
@@ -82,7 +81,6 @@ impl Upstream {
         }
     }
 
-    /// Ends the connection.
     pub(crate) fn close(&self) {
         drop((self.kept.take(), self.driver.take()));
     }

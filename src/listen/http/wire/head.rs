@@ -73,7 +73,6 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Writes one field.
 pub(crate) fn write(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
