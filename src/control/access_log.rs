@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::schema;
 use super::view::connection_view;
 use crate::file;
 use crate::observe::lines::Lines;
@@ -33,9 +34,9 @@ impl AccessLog {
         } else {
             Box::new(file::append(&self.file)?)
         };
-        let lost = match self.format {
-            Format::Text => text_lost,
-            Format::Json => json_lost,
+        let lost: fn(u64) -> String = match self.format {
+            Format::Text => |count| format!("lost={count}\n"),
+            Format::Json => |count| format!("{{\"lost\":{count}}}\n"),
         };
         let writing = Writing { out: Lines::new(out, lost), log: self.clone(), fails: false };
         let events = events.listen();
@@ -88,18 +89,14 @@ impl Writing {
 }
 
 fn line(connection: &Connection, format: Format) -> String {
+    let view = connection_view(connection, None);
     match format {
-        Format::Json => {
-            let view = connection_view(connection, None);
-            let text = serde_json::to_string(&view).unwrap_or_default();
-            format!("{text}\n")
-        }
-        Format::Text => text_line(connection),
+        Format::Json => serde_json::to_string(&view).unwrap_or_default() + "\n",
+        Format::Text => text_line(view),
     }
 }
 
-fn text_line(connection: &Connection) -> String {
-    let view = connection_view(connection, None);
+fn text_line(view: schema::Connection) -> String {
     let began = UNIX_EPOCH + Duration::from_millis(view.began);
     let mut line = format!("began={} id={}", humantime::format_rfc3339_millis(began), view.id);
     let session = view.session.map_or_else(String::new, |session| format!("#{session}"));
@@ -131,14 +128,6 @@ fn text_line(connection: &Connection) -> String {
     }
     let _ = writeln!(line, " up={} down={}", view.traffic.up, view.traffic.down);
     line
-}
-
-fn text_lost(count: u64) -> String {
-    format!("lost={count}\n")
-}
-
-fn json_lost(count: u64) -> String {
-    format!("{{\"lost\":{count}}}\n")
 }
 
 /// Bytes that are written at once while more requests end.
