@@ -9,9 +9,14 @@ use crate::registry::Registry;
 use crate::relay::{BacklogLimits, Relayer};
 use crate::route::{Action, Router};
 
-/// A program without servers and listeners, and the connector that its listeners would use.
+/// A program without servers and listeners, which rejects all requests.
 pub(crate) fn program() -> (Program, Outbound) {
-    let rules = Router::new(Vec::new(), Action::Reject);
+    program_with(Action::Reject)
+}
+
+/// A program whose rules are this default, and the connector that its listeners would use.
+pub(crate) fn program_with(default: Action) -> (Program, Outbound) {
+    let rules = Router::new(Vec::new(), default);
     let routes = CurrentRoutes::new(Routes { router: rules, servers: Servers::default() });
     let registry = Registry::default();
     let connect = Outbound {

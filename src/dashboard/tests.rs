@@ -9,7 +9,6 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
@@ -17,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::DashboardServer;
 use crate::config::DashboardConfig;
-use crate::control::{Facts, Keys, Order, Program};
+use crate::control::Keys;
+use crate::control::testing::program_with;
 use crate::destination::Destination;
-use crate::dial::{CurrentRoutes, DEADLINE, Dialer, Kind, Routes, Routing, Servers};
+use crate::dial::{Kind, Routing};
 use crate::listen::connect::Outbound;
 use crate::registry::{Registry, Tracked};
-use crate::relay::{BacklogLimits, Relayer};
 use crate::request::{Protocol, Request, Source};
-use crate::route::{Action, Router};
+use crate::route::Action;
 
 mod clash;
 mod figures;
@@ -35,7 +34,6 @@ struct Stage {
     link: String,
     registry: Registry,
     connect: Outbound,
-    _orders: mpsc::Receiver<Order>,
     _running: tokio_util::task::AbortOnDropHandle<()>,
 }
 
@@ -70,20 +68,8 @@ impl Stage {
     }
 
     async fn with(config: &DashboardConfig) -> Self {
-        let routes = Routes {
-            router: Router::new(Vec::new(), Action::Direct { addresses: None }),
-            servers: Servers::default(),
-        };
-        let (routes, registry) = (CurrentRoutes::new(routes), Registry::default());
-        let connect = Outbound {
-            dialer: Dialer::new(routes.clone(), DEADLINE),
-            routing: Routing::Rules,
-            relayer: Relayer::new(BacklogLimits::default()),
-            connections: registry.connections.clone(),
-        };
-        let (give, orders) = mpsc::channel(1);
-        let program =
-            Program::new(Facts::default(), registry.clone(), routes, connect.clone(), give);
+        let (program, connect) = program_with(Action::Direct { addresses: None });
+        let registry = program.registry().clone();
         let server =
             DashboardServer::bind(config, connect.dialer.own()).await.expect("a free port");
         let front = server.front().clone();
@@ -96,7 +82,6 @@ impl Stage {
             link: link.split_once(address).expect("its address").1.to_owned(),
             registry,
             connect,
-            _orders: orders,
             _running: crate::task::spawn(server.run(program, CancellationToken::new())),
         }
     }
