@@ -1,16 +1,14 @@
 //! `-L`: local listeners that lead to one target behind a real `sshd`.
 
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::net::{Shutdown, TcpListener, ToSocketAddrs as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::thread;
 
 use tempfile::TempDir;
 
 use crate::support::content::{Content, Sum};
+use crate::support::echo::{WORDS, echoed, echoed_over_tcp, echoed_over_unix, tcp, unix_echo};
 use crate::support::login::HOST;
 use crate::support::openssh::OpenSsh;
 use crate::support::program::{Sockeye, program};
@@ -27,44 +25,6 @@ fn forwarding(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     let sockeye = Sockeye::spawn(command);
     sockeye.wait_for_log("listening on ");
     sockeye
-}
-
-/// Everything that an echo sends back.
-fn echoed<S: Read + Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
-    stream.write_all(WORDS).expect("a connection");
-    end(&stream);
-    let mut back = Vec::new();
-    stream.read_to_end(&mut back).expect("a clean end");
-    back
-}
-
-fn tcp(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(LONG)).expect("a socket");
-    stream
-}
-
-fn echoed_over_tcp(address: SocketAddr) -> Vec<u8> {
-    echoed(tcp(address), |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
-}
-
-fn echoed_over_unix(path: &Path) -> Vec<u8> {
-    let stream = UnixStream::connect(path).expect("it listens");
-    stream.set_read_timeout(Some(LONG)).expect("a socket");
-    echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
-}
-
-/// Starts an echo on a unix socket.
-fn unix_echo(path: &Path) {
-    let listener = UnixListener::bind(path).expect("a free path");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let _ = io::copy(&mut &stream, &mut &stream);
-                stream.shutdown(Shutdown::Write)
-            });
-        }
-    });
 }
 
 #[test]
@@ -89,7 +49,7 @@ fn every_form_of_it() {
     }
     let sockeye = forwarding(&sshd, &arguments);
     for port in ports {
-        assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS, "{port}");
+        assert_eq!(echoed_over_tcp(("127.0.0.1", port)), WORDS, "{port}");
     }
     for path in [&here, &second] {
         assert_eq!(echoed_over_unix(path), WORDS, "{}", path.display());
@@ -112,7 +72,7 @@ fn a_chosen_port_is_reported_and_g_opens_it_to_others() {
     let sockeye = forwarding(&sshd, &["-g", "-L", &format!("0:{to}")]);
     assert!(sockeye.address().ip().is_unspecified());
     let port = sockeye.address().port();
-    assert_eq!(echoed_over_tcp(([127, 0, 0, 1], port).into()), WORDS);
+    assert_eq!(echoed_over_tcp(("127.0.0.1", port)), WORDS);
 }
 
 /// The listener may come from the command line, `ssh_config`, a file, or be added at run time.
@@ -239,5 +199,4 @@ fn a_taken_port_is_logged_and_ends_the_program_only_on_request() {
     }
 }
 
-const WORDS: &[u8] = b"there and back again";
 const LENGTH: u64 = 10 << 20;

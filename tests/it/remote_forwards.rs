@@ -1,9 +1,7 @@
 //! `-R`: listeners on a real `sshd`, and their connections.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
@@ -12,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::content::Content;
 use crate::support::curl::Curl;
+use crate::support::echo::{WORDS, echoed_over_tcp, echoed_over_unix, unix_echo};
 use crate::support::link::Link;
 use crate::support::login::HOST;
 use crate::support::program::{Sockeye, program};
@@ -43,40 +42,6 @@ fn listening(sshd: &Sshd, arguments: &[&str]) -> Sockeye {
     sockeye
 }
 
-/// Everything that an echo sends back.
-fn echoed<S: io::Read + io::Write>(mut stream: S, end: impl Fn(&S)) -> Vec<u8> {
-    let mut back = Vec::new();
-    stream.write_all(WORDS).expect("a connection");
-    end(&stream);
-    stream.read_to_end(&mut back).expect("a clean end");
-    back
-}
-
-fn echoed_over_tcp(address: impl ToSocketAddrs) -> Vec<u8> {
-    let stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(LONG)).expect("a socket");
-    echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
-}
-
-fn echoed_over_unix(path: &Path) -> Vec<u8> {
-    let stream = UnixStream::connect(path).expect("the server listens");
-    stream.set_read_timeout(Some(LONG)).expect("a socket");
-    echoed(stream, |stream| stream.shutdown(Shutdown::Write).expect("a socket"))
-}
-
-/// Starts an echo on a unix socket.
-fn unix_echo(path: &Path) {
-    let listener = UnixListener::bind(path).expect("a free path");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let _ = io::copy(&mut &stream, &mut &stream);
-                stream.shutdown(Shutdown::Write)
-            });
-        }
-    });
-}
-
 fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
@@ -86,8 +51,6 @@ fn at(port: u16) -> SocketAddr {
 fn at_chosen(port: u16) -> [SocketAddr; 2] {
     [at(port), (Ipv6Addr::LOCALHOST, port).into()]
 }
-
-const WORDS: &[u8] = b"there and back again";
 
 #[test]
 #[ignore = "needs sshd"]

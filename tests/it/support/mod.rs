@@ -20,6 +20,7 @@ pub(crate) mod browser;
 pub(crate) mod configured;
 pub(crate) mod content;
 pub(crate) mod curl;
+pub(crate) mod echo;
 pub(crate) mod foreign;
 pub(crate) mod http;
 pub(crate) mod link;
