@@ -2,20 +2,19 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use russh::MethodKind;
-use russh::server::{Auth, Config, Handler, Response, run_stream};
+use russh::server::{Auth, Handler, Response};
 
 use super::{BOTH, Client};
 use crate::support::link::Link;
 use crate::support::login::{HOST, Login, user};
 use crate::support::person::{Agent, Person};
 use crate::support::program::{Sockeye, program};
+use crate::support::questions::asking;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::{command, process, wait};
@@ -222,7 +221,7 @@ fn an_endless_local_command_blocks_nothing() {
     assert!(ended.success(), "{ended}");
 }
 
-/// A server that asks nothing, as when a person confirms on a telephone.
+/// Accepts everyone and asks nothing, as when a person confirms on a telephone.
 struct Push;
 
 impl Handler for Push {
@@ -245,32 +244,6 @@ impl Handler for Push {
     }
 }
 
-/// A server that accepts everyone who starts keyboard-interactive authentication, as with a push notification.
-fn pushing(login: &Login) -> (tokio::runtime::Runtime, u16) {
-    let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
-    let config = Arc::new(Config {
-        keys: vec![key],
-        methods: (&[MethodKind::KeyboardInteractive][..]).into(),
-        auth_rejection_time: Duration::ZERO,
-        ..Config::default()
-    });
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let bound = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let listener = bound.expect("a loopback port");
-    let port = listener.local_addr().expect("an address").port();
-    runtime.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let config = Arc::clone(&config);
-            tokio::spawn(async move {
-                if let Ok(session) = run_stream(config, stream, Push).await {
-                    let _ = session.await;
-                }
-            });
-        }
-    });
-    (runtime, port)
-}
-
 /// A command in a session of its own, without a terminal.
 fn detached(plain: &std::process::Command) -> std::process::Command {
     let mut detached = command("setsid");
@@ -282,7 +255,7 @@ fn detached(plain: &std::process::Command) -> std::process::Command {
 #[ignore = "needs ssh"]
 fn a_request_that_waits_in_vain_for_a_person_does_not_spin() {
     let login = Login::new();
-    let (_server, port) = pushing(&login);
+    let (_server, port) = asking(&login, || Push);
     let link = Link::to(port);
     let mut plain = program();
     plain.arg("-F").arg(login.ssh_config(link.port(), &[]));
@@ -304,7 +277,7 @@ fn a_request_that_waits_in_vain_for_a_person_does_not_spin() {
 #[ignore = "needs ssh"]
 fn a_login_without_a_question_needs_no_terminal() {
     let login = Login::new();
-    let (_server, port) = pushing(&login);
+    let (_server, port) = asking(&login, || Push);
     let file = login.path("ran");
     let lines = ["PermitLocalCommand yes", &format!("LocalCommand echo in >> {}", file.display())];
     for client in BOTH {

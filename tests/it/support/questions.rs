@@ -30,27 +30,7 @@ struct Asking {
 impl Questions {
     pub(crate) fn start() -> Self {
         let login = Login::new();
-        let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
-        let config = Arc::new(Config {
-            keys: vec![key],
-            methods: (&[MethodKind::KeyboardInteractive][..]).into(),
-            auth_rejection_time: Duration::ZERO,
-            ..Config::default()
-        });
-        let runtime = Runtime::new().expect("a runtime");
-        let listener =
-            runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
-        let port = listener.local_addr().expect("an address").port();
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let config = Arc::clone(&config);
-                tokio::spawn(async move {
-                    if let Ok(session) = run_stream(config, stream, Asking { round: 0 }).await {
-                        let _ = session.await;
-                    }
-                });
-            }
-        });
+        let (runtime, port) = asking(&login, || Asking { round: 0 });
         Self { login, port, runtime: Some(runtime) }
     }
 
@@ -76,6 +56,35 @@ impl Drop for Questions {
             runtime.shutdown_background();
         }
     }
+}
+
+/// A server whose only authentication is keyboard-interactive, with a handler for each connection; and its port.
+pub(crate) fn asking<H>(login: &Login, handler: impl Fn() -> H + Send + 'static) -> (Runtime, u16)
+where
+    H: Handler<Error = russh::Error> + Send + 'static,
+{
+    let key = russh::keys::load_secret_key(login.host_key(), None).expect("the host key");
+    let config = Arc::new(Config {
+        keys: vec![key],
+        methods: (&[MethodKind::KeyboardInteractive][..]).into(),
+        auth_rejection_time: Duration::ZERO,
+        ..Config::default()
+    });
+    let runtime = Runtime::new().expect("a runtime");
+    let bound = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let listener = bound.expect("a loopback port");
+    let port = listener.local_addr().expect("an address").port();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (config, handler) = (Arc::clone(&config), handler());
+            tokio::spawn(async move {
+                if let Ok(session) = run_stream(config, stream, handler).await {
+                    let _ = session.await;
+                }
+            });
+        }
+    });
+    (runtime, port)
 }
 
 impl Handler for Asking {
