@@ -93,14 +93,10 @@ impl Terminal {
     /// Waits until the content of the screen satisfies `is_right`.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, is_right: impl Fn(&str) -> bool) {
-        let mut last = String::new();
-        let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait::until(what, || {
-                last = self.contents();
-                is_right(&last)
-            });
-        }));
-        assert!(waited.is_ok(), "in vain until {what}:\n{last}");
+        wait::until_ok(what, || {
+            let shown = self.contents();
+            if is_right(&shown) { Ok(()) } else { Err(format!("it shows\n{shown}")) }
+        });
     }
 
     /// Whether a program uses the alternate screen.
