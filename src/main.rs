@@ -159,7 +159,7 @@ async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode>
     let Assembled { options, verbosity, run_in } =
         assemble::assemble(command, Some(up.logs.volume())).await?;
     if let Some(verbosity) = verbosity {
-        up.logs.set(verbosity);
+        up.logs.volume().set(verbosity);
     }
     if run_in == RunIn::Background && up.half.is_none() {
         // ssh_config requests the background, and nothing has started yet.

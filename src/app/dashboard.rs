@@ -94,7 +94,7 @@ impl Dashboard {
     }
 
     fn serve(&mut self, server: DashboardServer, program: &Program) {
-        let front = server.front();
+        let front = &server.front;
         match front.link() {
             Ok(link) => info!("dashboard at {link} (good once, for 10 minutes)"),
             Err(error) => warn!("dashboard at {}, and no link to it: {error}", front.address),

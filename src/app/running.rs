@@ -260,7 +260,7 @@ fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet
     let reloading = program.clone();
     observers.spawn(async move { reloading.report_reloads().await });
     if let Some(control) = control {
-        debug!("control socket {}", control.path().display());
+        debug!("control socket {}", control.path.display());
         observers.spawn(control.run(program.clone()));
     }
     observers

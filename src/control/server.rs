@@ -29,7 +29,7 @@ pub(crate) struct ControlServer {
     /// Registered, so that no request through the proxy is led to it.
     _ours: Registered,
     name: String,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,10 +79,6 @@ impl ControlServer {
         let ours = own.register(BoundAddress::Unix(path.to_owned()), Kind::Control);
         let (name, path) = (name.to_owned(), path.to_owned());
         Ok(Self { listener, _file: file, _ours: ours, name, path })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Serves the program, for ever.

@@ -31,7 +31,7 @@ impl Program {
             health,
             configuration,
             connections: counts(&self.0.registry),
-            traffic: self.traffic(),
+            traffic: self.0.registry.connections.traffic(),
             programs: programs(&self.0.registry),
             servers,
             forwards,
@@ -118,11 +118,6 @@ impl Program {
             key_exchange: session.key_exchange.clone(),
             cipher: session.cipher.clone(),
         }
-    }
-
-    /// The total traffic of all connections.
-    pub(crate) fn traffic(&self) -> schema::Traffic {
-        self.0.registry.connections.traffic()
     }
 
     /// The connections, each with a remark on what holds it up.

@@ -70,7 +70,7 @@ impl Feed {
         match &mut self.kind {
             Kind::Traffic(tick) => {
                 tick.tick().await;
-                let traffic = self.program.traffic();
+                let traffic = self.program.registry().connections.traffic();
                 Some(json!({ "up": traffic.up_rate, "down": traffic.down_rate }).to_string())
             }
             Kind::Memory(tick, first) => {

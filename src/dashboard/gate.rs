@@ -16,7 +16,8 @@ use crate::control::reply::Failure;
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     hosts: Vec<String>,
-    cookie: String,
+    /// With the port, since browsers do not separate the cookies of two ports.
+    pub(super) cookie: String,
 }
 
 /// The owner of the connection.
@@ -55,11 +56,6 @@ impl Gate {
         hosts.extend(bare);
         let port = addresses.first().map_or(0, SocketAddr::port);
         Self { hosts, cookie: format!("sockeye-{port}") }
-    }
-
-    /// The name of the cookie: browsers do not separate the cookies of two ports.
-    pub(super) fn cookie(&self) -> &str {
-        &self.cookie
     }
 
     /// Checks a request by its head.

@@ -32,7 +32,7 @@ pub(crate) struct DashboardServer {
     /// Registered, so that no request through the proxy is led to them.
     ours: Vec<Registered>,
     gate: Gate,
-    front: Front,
+    pub(crate) front: Front,
     folder: Option<Folder>,
 }
 
@@ -81,10 +81,6 @@ impl DashboardServer {
             front: Front { address: format!("http://{first}/"), keys: Arc::new(keys) },
             folder: folder.transpose()?,
         })
-    }
-
-    pub(crate) fn front(&self) -> &Front {
-        &self.front
     }
 
     /// Serves the program, for ever. Once `closed` is cancelled the address is free, and only existing

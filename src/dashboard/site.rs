@@ -106,7 +106,7 @@ impl Site {
             // A link that was used before is invalid.
             return if pass == Pass::Shown { redirect("/") } else { page::locked() };
         }
-        let (name, cookie) = (self.gate.cookie(), self.keys.cookie.text());
+        let (name, cookie) = (&self.gate.cookie, self.keys.cookie.text());
         let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict");
         let mut response = redirect("/");
         if let Ok(mut cookie) = HeaderValue::try_from(cookie) {

@@ -72,7 +72,7 @@ impl Stage {
         let registry = program.registry().clone();
         let server =
             DashboardServer::bind(config, connect.dialer.own()).await.expect("a free port");
-        let front = server.front().clone();
+        let front = server.front.clone();
         let address = front.address.trim_start_matches("http://").trim_end_matches('/');
         let link = front.link().expect("a code");
         program.set_front(Some(front.clone()));

@@ -106,11 +106,6 @@ impl Logs {
         self.volume.clone()
     }
 
-    /// Changes how much is logged.
-    pub fn set(&self, verbosity: Verbosity) {
-        self.volume.set(verbosity);
-    }
-
     /// Waits until pending lines are written, for at most one second.
     pub fn flush(&self) {
         self.sink.wait_until_written();

@@ -59,8 +59,8 @@ struct Metadata {
 
 /// The open connections; only the newest if there are more than a dashboard can take.
 pub(in crate::dashboard) fn snapshot(program: &Program) -> Snapshot {
-    let living = program.registry().connections.living();
-    let totals = program.traffic();
+    let connections = &program.registry().connections;
+    let (living, totals) = (connections.living(), connections.traffic());
     let newest = &living[living.len().saturating_sub(MOST)..];
     Snapshot {
         download_total: totals.down,

@@ -78,14 +78,14 @@ pub(crate) async fn serve<R: Connect>(
     let ahead = Bytes::copy_from_slice(client.buffer());
     let socket = Arc::new(HttpSocket::new(client.into_inner()));
     let stream = HttpStream::new(socket.clone(), aside.clone(), &ahead);
-    let local = socket.stream().local_address();
+    let local = socket.stream.local_address();
     let exchange = Exchange::new(context, Origin { listener, source, local }, slot, aside);
     let exchange = Arc::new(exchange);
     match drive(&exchange, stream, &socket, expiry, shutdown).await {
         Some(result) => finish(exchange, result, socket).await,
         None => {
             drop(exchange);
-            Arc::into_inner(socket)?.into_stream().reset();
+            Arc::into_inner(socket)?.stream.reset();
             None
         }
     }
@@ -105,7 +105,7 @@ async fn drive<R: Connect>(
     });
     let connection = server().serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = pin!(connection);
-    let mut broken = pin!(socket.stream().gone());
+    let mut broken = pin!(socket.stream.gone());
     let mut abandoned = pin!(socket.abandoned());
     let mut is_draining = false;
     loop {
@@ -151,13 +151,13 @@ async fn finish<R: Connect>(
                 tokio::select! {
                     biased;
                     () = exchange.settle() => {}
-                    () = socket.stream().gone() => {}
+                    () = socket.stream.gone() => {}
                     () = socket.abandoned() => {}
                 }
             }
             // The connection to the far side need not wait for the client to close.
             drop((exchange, unheard));
-            close(result, Arc::into_inner(socket)?.into_stream()).await;
+            close(result, Arc::into_inner(socket)?.stream).await;
             None
         }
     }
@@ -186,7 +186,7 @@ async fn reclaim(client: OnUpgrade) -> Option<(ClientStream, Bytes)> {
     let (socket, ahead) = parts.io.into_inner().into_parts();
     let early =
         if ahead.is_empty() { parts.read_buf } else { [parts.read_buf, ahead].concat().into() };
-    Some((Arc::into_inner(socket)?.into_stream(), early))
+    Some((Arc::into_inner(socket)?.stream, early))
 }
 
 /// Relays another protocol (WebSocket) after a 101, both ways until both sides are done.
@@ -205,12 +205,12 @@ async fn switch_protocols<R: Connect>(
     let result = tokio::select! {
         biased;
         result = copied => result,
-        () = socket.stream().gone() => return,
+        () = socket.stream.gone() => return,
     };
     if let Err(error) = result {
         debug!(%error, "the upgraded connection failed");
         if let Some(socket) = Arc::into_inner(socket) {
-            socket.into_stream().reset();
+            socket.stream.reset();
         }
     }
 }

@@ -38,8 +38,9 @@ pub(crate) struct Link {
     tells_interim: AtomicBool,
     line: Slot<RequestLine>,
     /// Whether hyper has more to write.
-    is_writing: AtomicBool,
-    fault: Slot<BadAnswer>,
+    pub(crate) is_writing: AtomicBool,
+    /// Why the response could not be forwarded.
+    pub(crate) fault: Slot<BadAnswer>,
 }
 
 /// A request line with a target that hyper cannot write.
@@ -71,21 +72,6 @@ impl Link {
             self.line.put(line);
         }
         self.expecting.put(method.clone());
-    }
-
-    /// Whether an earlier request has not been written completely.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.is_writing.load(Relaxed)
-    }
-
-    /// Whether the response could not be forwarded.
-    pub(crate) fn has_fault(&self) -> bool {
-        self.fault.is_some()
-    }
-
-    /// Why the response could not be forwarded.
-    pub(crate) fn take_fault(&self) -> Option<BadAnswer> {
-        self.fault.take()
     }
 
     fn interim(&self, response: Bytes) {
@@ -145,7 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ServerStream<S> {
                     if read.is_empty() {
                         return Poll::Ready(Ok(()));
                     }
-                    this.answers.input().extend_from_slice(read);
+                    this.answers.input.extend_from_slice(read);
                     buf.set_filled(before);
                 }
                 Err(fault) => {

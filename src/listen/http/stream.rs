@@ -20,7 +20,7 @@ use crate::stream::RelayEnd;
 /// The socket, and whether the client has recently accepted data.
 #[derive(Debug)]
 pub(crate) struct HttpSocket {
-    stream: ClientStream,
+    pub(crate) stream: ClientStream,
     written: AtomicBool,
 }
 
@@ -37,14 +37,6 @@ pub(crate) struct HttpStream {
 impl HttpSocket {
     pub(crate) fn new(stream: ClientStream) -> Self {
         Self { stream, written: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn stream(&self) -> &ClientStream {
-        &self.stream
-    }
-
-    pub(crate) fn into_stream(self) -> ClientStream {
-        self.stream
     }
 
     /// Completes when the client half-closed at least 30 s ago, and nothing was written to it for 60 s.
@@ -73,7 +65,7 @@ impl HttpStream {
 
     /// The socket, and the data that was read but not returned.
     pub(crate) fn into_parts(self) -> (Arc<HttpSocket>, Bytes) {
-        (self.socket, self.requests.into_input().freeze())
+        (self.socket, self.requests.input.freeze())
     }
 
     /// Reads bytes that are no longer HTTP.
@@ -82,7 +74,7 @@ impl HttpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let input = self.requests.input();
+        let input = &mut self.requests.input;
         if input.is_empty() {
             return self.socket.stream.poll_read_shared(cx, buf);
         }
@@ -101,7 +93,7 @@ impl HttpStream {
         ready!(self.socket.stream.poll_read_shared(cx, buf))?;
         let read = &buf.filled()[before..];
         let is_more = !read.is_empty();
-        self.requests.input().extend_from_slice(read);
+        self.requests.input.extend_from_slice(read);
         buf.set_filled(before);
         Poll::Ready(Ok(is_more))
     }
@@ -122,7 +114,7 @@ impl HttpStream {
         let (admitted, length) = (self.requests.admit(read), read.len());
         let admitted = admitted.map_err(|fault| self.fault(fault))?;
         if admitted < length {
-            self.requests.input().extend_from_slice(&buf.filled()[before + admitted..]);
+            self.requests.input.extend_from_slice(&buf.filled()[before + admitted..]);
             buf.set_filled(before + admitted);
         }
         Poll::Ready(Ok(()))
@@ -221,7 +213,7 @@ impl AsyncWrite for HttpStream {
             // A client that sends may continue; one that has half-closed is read to EOF. The next read reports
             // if it is gone.
             self.has_ended = RelayEnd::poll_shutdown(&self.socket.stream, cx).is_ready();
-            if self.requests.is_withheld() {
+            if self.requests.is_withheld {
                 self.aside.has_parted.store(true, Relaxed);
             }
         }

@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -126,7 +127,7 @@ impl Upstream {
                 }
                 // An answer of the server is final, as is a kill by the user: the request is not repeated.
                 Err(mut error) => match error.take_message().or(copy) {
-                    Some(again) if !kept.link.has_fault() && !is_killed(error.error()) => {
+                    Some(again) if !kept.link.fault.is_some() && !is_killed(error.error()) => {
                         request = again;
                     }
                     _ => return Err(self.failed(error.error(), asked, &kept.link, &kept.way)),
@@ -158,7 +159,7 @@ impl Upstream {
             // The content to be sent has failed.
             return Malformed::ContentCut.into();
         }
-        let fault = match link.take_fault() {
+        let fault = match link.fault.take() {
             Some(answer) => Fault::Answer(answer),
             None if is_killed(error) => Fault::Killed,
             None if is_cut(error) && way.server().is_some() => Fault::Cut,
@@ -174,7 +175,7 @@ impl Upstream {
         let mut kept = self.kept.take()?;
         let is_good = kept.terms == *asked.terms && kept.sender.ready().await.is_ok();
         // A replaced request line can only be sent ahead of everything else.
-        (is_good && (asked.raw.is_none() || !kept.link.is_writing())).then_some(kept)
+        (is_good && (asked.raw.is_none() || !kept.link.is_writing.load(Relaxed))).then_some(kept)
     }
 
     /// Starts HTTP on a stream, and drops the previous connection.

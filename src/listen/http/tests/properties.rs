@@ -141,7 +141,7 @@ fn hand(input: &[u8], mut piece: impl FnMut() -> usize) -> Handed {
             },
             Ok(Step::NeedsHead) => {
                 let (now, later) = rest.split_at(piece().min(rest.len()));
-                requests.input().extend_from_slice(now);
+                requests.input.extend_from_slice(now);
                 rest = later;
             }
             Ok(Step::NeedsContent) => {
@@ -149,7 +149,7 @@ fn hand(input: &[u8], mut piece: impl FnMut() -> usize) -> Handed {
                 match requests.admit(now) {
                     Ok(admitted) => {
                         handed.bytes.extend_from_slice(&now[..admitted]);
-                        requests.input().extend_from_slice(&now[admitted..]);
+                        requests.input.extend_from_slice(&now[admitted..]);
                         rest = later;
                     }
                     // How much of the invalid content was forwarded depends on the pieces.
@@ -238,7 +238,7 @@ fn mutated_responses_have_one_framing() {
                 Ok(answers::Step::NeedsHead) if rest.is_empty() => break,
                 Ok(answers::Step::NeedsHead) => {
                     let (now, later) = rest.split_at(rng.usize(1..20).min(rest.len()));
-                    answers.input().extend_from_slice(now);
+                    answers.input.extend_from_slice(now);
                     rest = later;
                 }
                 Ok(answers::Step::Bytes(head)) => {

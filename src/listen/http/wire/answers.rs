@@ -16,7 +16,8 @@ pub(crate) struct Answers {
     expecting: Option<Method>,
     /// Removes the extensions of chunked content that passes through.
     extensions: Option<Extensions>,
-    input: BytesMut,
+    /// Data that was read but not parsed; more of a head is read into it.
+    pub(crate) input: BytesMut,
     output: Bytes,
     searched: usize,
 }
@@ -38,11 +39,6 @@ impl Answers {
     /// Records that a request with this method is about to be sent, which a head answers.
     pub(crate) fn expect(&mut self, method: Method) {
         self.expecting = Some(method);
-    }
-
-    /// The buffer into which a head is read.
-    pub(crate) fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
     }
 
     /// Removes what hyper need not see from bytes that pass through. The rest is moved together; returns its

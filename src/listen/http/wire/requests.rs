@@ -13,13 +13,14 @@ use super::request::{Malformed, Parsed, RequestHead};
 #[derive(Debug)]
 pub(crate) struct Requests {
     stage: Stage,
-    /// Data that was read but not parsed.
-    input: BytesMut,
+    /// Data that was read but not parsed; more of a head is read into it.
+    pub(crate) input: BytesMut,
     /// The rest of a rewritten head.
     output: Bytes,
     /// How far the end of a head was searched for.
     searched: usize,
-    is_withheld: bool,
+    /// Whether the client expects a 100 and has sent no content.
+    pub(crate) is_withheld: bool,
 }
 
 #[derive(Debug)]
@@ -53,24 +54,9 @@ impl Requests {
         Self { stage: Stage::Head, input, output, searched: 0, is_withheld: false }
     }
 
-    /// The buffer into which a head is read.
-    pub(crate) fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
-    }
-
     /// Whether the current request was returned completely.
     pub(crate) fn is_between(&self) -> bool {
         matches!(self.stage, Stage::Head | Stage::Over) && self.output.is_empty()
-    }
-
-    /// Whether the client expects a 100 and has sent no content.
-    pub(crate) fn is_withheld(&self) -> bool {
-        self.is_withheld
-    }
-
-    /// Data that was read beyond the current request.
-    pub(crate) fn into_input(self) -> BytesMut {
-        self.input
     }
 
     /// Makes a step, which yields at most `most` bytes.
