@@ -30,12 +30,6 @@ pub(crate) enum BadAnswer {
     TooManyFields,
 }
 
-impl From<FramingFault> for BadAnswer {
-    fn from(error: FramingFault) -> Self {
-        Self::Framing(error)
-    }
-}
-
 /// An unfolded line of the head.
 struct Line<'a> {
     name: &'a str,
@@ -63,7 +57,7 @@ impl AnswerHead {
         let said = if is_hidden { Err(FramingFault::Hidden) } else { collected.of_answer(is_old) };
         let framing = match said {
             Ok(framing) if !is_interim => framing,
-            Err(fault) if !is_head_only => return Err(fault.into()),
+            Err(fault) if !is_head_only => return Err(BadAnswer::Framing(fault)),
             Ok(_) | Err(_) => Framing::Unsaid,
         };
         let mut written = Vec::with_capacity(head.len() + ROOM);
@@ -71,13 +65,11 @@ impl AnswerHead {
         written.extend_from_slice(&reason);
         written.extend_from_slice(b"\r\n");
         let hop = if is_interim && status != 101 { hop_by_hop(&fields) } else { Vec::new() };
-        let mut framed = false;
+        let mut is_framed = false;
         for line in &fields {
             let field = line.field();
             if framing::frames(&field) {
-                if !framed {
-                    write_framing(&mut written, &field, framing, &mut framed);
-                }
+                is_framed = is_framed || write_framing(&mut written, &field, framing);
             } else if hop.iter().any(|name| field.is(name)) {
                 // Not for the client.
             } else if field.is("connection") {
@@ -194,18 +186,19 @@ fn sanitized(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(head::trim(&spaces.collect::<Vec<_>>()).to_vec())
 }
 
-/// Writes the framing field at the position and under the name of the first such field.
-fn write_framing(out: &mut Vec<u8>, field: &Field<'_>, framing: Framing, written: &mut bool) {
+/// Writes the framing under the name of this field, and so at the position of the first such field; returns whether
+/// it is one.
+fn write_framing(out: &mut Vec<u8>, field: &Field<'_>, framing: Framing) -> bool {
     match framing {
         Framing::Length(length) if field.is("content-length") => {
             head::write(out, field.name, length.to_string().as_bytes());
-            *written = true;
+            true
         }
         Framing::Chunked if field.is("transfer-encoding") => {
             head::write(out, field.name, b"chunked");
-            *written = true;
+            true
         }
-        Framing::Unsaid | Framing::Length(_) | Framing::Chunked => {}
+        Framing::Unsaid | Framing::Length(_) | Framing::Chunked => false,
     }
 }
 
