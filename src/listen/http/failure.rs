@@ -90,7 +90,11 @@ impl Failure {
                 return (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None);
             }
             Self::Malformed(malformed) => (malformed_kind(malformed), "http_request_error"),
-            Self::Dial { failure, .. } => dial_kind(&failure.error),
+            Self::Dial { failure, .. } => {
+                let codes = failure.error.codes();
+                let status = StatusCode::from_u16(codes.http).expect("the table has statuses");
+                (status, codes.proxy_status)
+            }
             Self::Upstream { fault, .. } => (StatusCode::BAD_GATEWAY, fault.kind()),
         };
         (status, Some(error))
@@ -212,13 +216,6 @@ fn malformed_kind(malformed: &Malformed) -> StatusCode {
         | Malformed::ContentCut
         | Malformed::Chunk => StatusCode::BAD_REQUEST,
     }
-}
-
-/// The status code and the error type, from the table of all protocols.
-fn dial_kind(error: &DialError) -> (StatusCode, &'static str) {
-    let codes = error.codes();
-    let status = StatusCode::from_u16(codes.http).expect("the table has statuses");
-    (status, codes.proxy_status)
 }
 
 /// The Proxy-Status field of RFC 9209 section 2.
