@@ -31,12 +31,12 @@ pub(crate) struct Client {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error("no program answers at {path}: {cause}")]
-    NotRunning { path: String, cause: io::Error },
+    NotRunning { path: PathBuf, cause: io::Error },
     /// The socket belongs to another user, and not to the program.
     #[error("{path} belongs to another user")]
-    Foreign { path: String },
+    Foreign { path: PathBuf },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
-    Silent { path: String },
+    Silent { path: PathBuf },
     #[error("{}", .0.title)]
     Refused(Problem),
     #[error("the running program gives no answer: {0}")]
@@ -100,7 +100,7 @@ impl Client {
     }
 
     fn silent(&self) -> ClientError {
-        ClientError::Silent { path: self.socket.display().to_string() }
+        ClientError::Silent { path: self.socket.clone() }
     }
 
     async fn send<C: Serialize>(
@@ -113,10 +113,10 @@ impl Client {
             UnixStream::connect(&self.socket).await.map_err(|cause| match cause.kind() {
                 // The accept queue is full.
                 io::ErrorKind::WouldBlock => self.silent(),
-                _ => ClientError::NotRunning { path: self.socket.display().to_string(), cause },
+                _ => ClientError::NotRunning { path: self.socket.clone(), cause },
             })?;
         if !guard::may_be_asked(&stream) {
-            return Err(ClientError::Foreign { path: self.socket.display().to_string() });
+            return Err(ClientError::Foreign { path: self.socket.clone() });
         }
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
