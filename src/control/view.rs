@@ -279,6 +279,9 @@ fn troubles(
     configuration: Option<&schema::Configuration>,
 ) -> Vec<schema::Trouble> {
     let mut troubles = Vec::new();
+    let mut add = |what: &str, name: &str, text: String| {
+        troubles.push(schema::Trouble { what: what.to_owned(), name: name.to_owned(), text });
+    };
     for server in servers {
         let text = match (server.state.as_str(), &server.path_reason) {
             ("ready", Some(reason)) => reason.clone(),
@@ -286,22 +289,19 @@ fn troubles(
             ("pending", _) if server.reason.is_empty() => "connecting".to_owned(),
             _ => server.reason.clone(),
         };
-        let (what, name) = ("server".to_owned(), server.name.clone());
-        troubles.push(schema::Trouble { what, name, text });
+        add("server", &server.name, text);
     }
     for forward in forwards.iter().filter(|forward| forward.state != "listening") {
         let what = if forward.kind == word(ForwardKind::Dynamic) { "listener" } else { "forward" };
         let text =
             forward.reason.clone().unwrap_or_else(|| "the server has not been asked yet".into());
-        let name = forward.name.clone().unwrap_or_else(|| forward.spec.clone());
-        troubles.push(schema::Trouble { what: what.to_owned(), name, text });
+        add(what, forward.name.as_ref().unwrap_or(&forward.spec), text);
     }
     if let Some(schema::Configuration { file, mistakes, .. }) = configuration
         && !mistakes.is_empty()
     {
         let text = format!("not in force as it is now: {}", mistakes.join("; "));
-        let (what, name) = ("configuration".to_owned(), file.clone());
-        troubles.push(schema::Trouble { what, name, text });
+        add("configuration", file, text);
     }
     troubles
 }
