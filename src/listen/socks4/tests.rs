@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tokio::io::{BufReader, DuplexStream, duplex};
+use tokio::io::{BufReader, duplex};
 
 use super::*;
 use crate::listen::brake::BySource;
@@ -48,16 +48,6 @@ async fn an_address_and_a_name_with_data_behind() {
     let (result, answer, left) = accept_all(&bytes, None).await;
     assert_eq!(result.expect("good"), accepted(Protocol::Socks4a, "example.com:443"));
     assert_eq!((answer.as_slice(), left.as_slice()), (&b""[..], &b"early"[..]));
-}
-
-#[tokio::test]
-async fn one_byte_at_a_time() {
-    let (mut client, server): (DuplexStream, _) = duplex(1);
-    let bytes = request(1, 443, [0, 0, 0, 1], b"me\0example.com\0");
-    let send = async { client.write_all(&bytes).await.expect("taken") };
-    let mut server = BufReader::new(server);
-    let (result, ()) = tokio::join!(accept(&mut server, None), send);
-    assert_eq!(result.expect("good"), accepted(Protocol::Socks4a, "example.com:443"));
 }
 
 #[tokio::test]
