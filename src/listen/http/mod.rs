@@ -81,14 +81,12 @@ pub(crate) async fn serve<R: Connect>(
     let local = socket.stream.local_address();
     let exchange = Exchange::new(context, Origin { listener, source, local }, slot, aside);
     let exchange = Arc::new(exchange);
-    match drive(&exchange, stream, &socket, expiry, shutdown).await {
-        Some(result) => finish(exchange, result, socket).await,
-        None => {
-            drop(exchange);
-            Arc::into_inner(socket)?.stream.reset();
-            None
-        }
+    if let Some(result) = drive(&exchange, stream, &socket, expiry, shutdown).await {
+        return finish(exchange, result, socket).await;
     }
+    drop(exchange);
+    Arc::into_inner(socket)?.stream.reset();
+    None
 }
 
 /// Runs hyper on the stream until it is done, successfully or not; none if the client is gone, or must go.
