@@ -136,9 +136,9 @@ impl<'a> Fields<'a> {
     }
 
     /// A boolean.
-    pub(super) fn switch(&mut self, key: &'static str) -> Option<Spanned<bool>> {
+    pub(super) fn switch(&mut self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
-        let switch = value.get_ref().as_bool().map(|on| Spanned::new(value.span(), on));
+        let switch = value.get_ref().as_bool();
         if switch.is_none() {
             self.wrong(key, "true or false", value);
         }
@@ -150,14 +150,14 @@ impl<'a> Fields<'a> {
         &mut self,
         key: &'static str,
         range: std::ops::RangeInclusive<u64>,
-    ) -> Option<Spanned<u64>> {
+    ) -> Option<u64> {
         let value = self.value(key)?;
         let number = as_number(value.get_ref()).filter(|number| range.contains(number));
         if number.is_none() {
             let expected = format!("a number from {} to {}", range.start(), range.end());
             self.wrong(key, &expected, value);
         }
-        Some(Spanned::new(value.span(), number?))
+        number
     }
 
     pub(super) fn table(&mut self, key: &'static str) -> Option<Fields<'a>> {

@@ -99,7 +99,7 @@ pub(super) fn inside(source: &Source<'_>, address: ListenAddress) -> ListenAddre
 
 /// The protection of a listener, from `auth` and `allow_remote`.
 pub(super) fn guard(section: &mut Fields<'_>, auth: Option<&Text<'_>>) -> Guard {
-    let welcome = section.switch("allow_remote").is_some_and(|on| *on.get_ref());
+    let welcome = section.switch("allow_remote").unwrap_or_default();
     Guard::new(auth, welcome.into())
 }
 

@@ -58,7 +58,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
         }
     }
     // A dedicated key precedes `options`, and both precede the user and port in the host.
-    let port = port.and_then(|port| u16::try_from(*port.get_ref()).ok()).map(Setting::Port);
+    let port = port.and_then(|port| u16::try_from(port).ok()).map(Setting::Port);
     let user = user.map(|user| Setting::User((*user.get_ref()).to_owned()));
     let identities =
         identities.iter().map(|file| Setting::Identity(source.resolve(file.get_ref())));
@@ -101,8 +101,8 @@ fn read_sessions<'a>(
         DeValue::Table(_) => {
             let mut table = Fields::of(source, format!("sessions of {server}"), value)?;
             let errors = source.report().errors();
-            let min = table.number("min", ANY).map(|min| *min.get_ref());
-            let max = table.number("max", ANY).map(|max| *max.get_ref());
+            let min = table.number("min", ANY);
+            let max = table.number("max", ANY);
             table.finish();
             if source.report().errors() > errors {
                 return None;
