@@ -28,9 +28,7 @@ pub(super) fn read(source: &Source<'_>, mut section: Fields<'_>) -> Option<Dashb
         let wrong = |why| {
             source.error(&text.span(), format!("token '{}': {why}", text.get_ref()), "");
         };
-        let path = source.resolve(text.get_ref());
-        source.report().note_file(&path);
-        Secret::read(&path).map_err(wrong).ok()
+        Secret::read(&source.follow(text.get_ref())).map_err(wrong).ok()
     });
     section.finish();
     let address = address.unwrap_or_default();

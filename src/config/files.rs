@@ -82,15 +82,9 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
 
 /// Reads the file of `auth`; `None` after reporting why it cannot be used.
 pub(super) fn auth(source: &Source<'_>, file: &Text<'_>) -> Option<Arc<ProxyCredentials>> {
-    let path = source.resolve(file.get_ref());
-    source.report().note_file(&path);
-    match ProxyCredentials::read(&path) {
-        Ok(credentials) => Some(Arc::new(credentials)),
-        Err(error) => {
-            source.error(&file.span(), format!("auth: {error}"), "");
-            None
-        }
-    }
+    let wrong = |error| source.error(&file.span(), format!("auth: {error}"), "");
+    let read = ProxyCredentials::read(&source.follow(file.get_ref()));
+    read.map(Arc::new).map_err(wrong).ok()
 }
 
 /// The largest configuration file, in bytes. Lists are separate files.

@@ -55,8 +55,7 @@ impl<'a> Lists<'a> {
         name: &Text<'_>,
         invalid: InvalidLines,
     ) -> Option<Arc<List>> {
-        let path = source.resolve(name.get_ref());
-        source.report().note_file(&path);
+        let path = source.follow(name.get_ref());
         if !self.loaded.contains_key(&path) {
             let loaded = self.unchanged(&path).or_else(|| self.read(source, name, &path));
             self.loaded.insert(path.clone(), loaded);

@@ -1,7 +1,6 @@
 //! `[server.NAME]`: an SSH server and how to reach it.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -73,7 +72,7 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
             // As in ssh, `none` means no file.
             config_file: config_file.map(|file| match *file.get_ref() {
                 "none" => "none".into(),
-                path => followed(source, path),
+                path => source.follow(path),
             }),
             options: port.into_iter().chain(user).chain(identities).chain(options).collect(),
             jumps,
@@ -81,13 +80,6 @@ fn read_one(source: &Source<'_>, name: &Text<'_>, mut section: Fields<'_>) -> Op
         },
         sessions,
     })
-}
-
-/// A file that the server is read from; a change of it counts as a change of the configuration.
-fn followed(source: &Source<'_>, path: &str) -> PathBuf {
-    let path = source.resolve(path);
-    source.report().note_file(&path);
-    path
 }
 
 /// Reads `{ min = 1, max = 8 }`, `"1..8"`, or a number for both.

@@ -36,6 +36,13 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// As [`Self::resolve`], for a file that the configuration depends on.
+    pub(super) fn follow(&self, path: &str) -> PathBuf {
+        let path = self.resolve(path);
+        self.report.note_file(&path);
+        path
+    }
+
     /// The report, for mistakes in other files.
     pub(super) fn report(&self) -> &'a Report {
         self.report
