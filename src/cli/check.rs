@@ -206,7 +206,7 @@ fn summary(config: &Config) -> String {
     let parts = [
         counted(config.listeners.len(), "listener"),
         counted(config.servers.len(), "server"),
-        counted(config.rules, "rule"),
+        counted(config.router.rules().len(), "rule"),
         counted(config.forwards.len(), "forward"),
     ];
     let (file, parts) = (configured::shown(&config.file), parts.join(", "));

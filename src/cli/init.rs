@@ -81,7 +81,10 @@ mod tests {
         let (config, warnings) = load(&file);
         assert_eq!(warnings, []);
         // Without rules, everything goes over the server.
-        assert_eq!((config.listeners.len(), config.servers.len(), config.rules), (1, 1, 0));
+        assert_eq!(
+            (config.listeners.len(), config.servers.len(), config.router.rules().len()),
+            (1, 1, 0)
+        );
         fs::write(&file, "mine").expect("a file");
         let told = command.run().expect_err("it is there").to_string();
         assert!(told.contains("exists already"), "{told}");
@@ -106,7 +109,7 @@ mod tests {
         fs::set_permissions(&clients, mode).expect("ours");
         let (config, _) = load(&file);
         assert_eq!((config.listeners.len(), config.servers.len()), (2, 2));
-        assert_eq!((config.rules, config.forwards.len()), (3, 2));
+        assert_eq!((config.router.rules().len(), config.forwards.len()), (3, 2));
         assert!(config.backlog.is_some());
     }
 }

@@ -81,8 +81,6 @@ pub struct Config {
     pub backlog: Option<BacklogLimits>,
     /// `[dashboard]`, if present.
     pub dashboard: Option<DashboardConfig>,
-    /// The number of rules.
-    pub rules: usize,
     /// Every file that was read.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
@@ -214,7 +212,6 @@ impl Config {
             file: path.to_owned(),
             listeners,
             servers,
-            rules: rules.len(),
             router: Router::new(rules, default.unwrap_or(Action::Reject)),
             forwards,
             backlog,

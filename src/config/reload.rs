@@ -77,7 +77,7 @@ impl Reloader {
     /// Logs that this configuration is now in force; the next one is compared with it.
     pub fn accept(&mut self, reloaded: Reloaded) {
         let Reloaded { config, changes } = reloaded;
-        let rules = counted(config.rules, "rule");
+        let rules = counted(config.router.rules().len(), "rule");
         let summary = format!("{changes}, {rules}{}", config.and_entries());
         info!("configuration reloaded: {summary}");
         self.current = config;
@@ -255,7 +255,7 @@ mod tests {
         // The missing part is the list that it names.
         fs::write(folder.path().join("names"), "a.example\n").expect("a file");
         let next_one = next(&mut reloader).await;
-        assert_eq!((next_one.config.rules, next_one.config.entries()), (1, 1));
+        assert_eq!((next_one.config.router.rules().len(), next_one.config.entries()), (1, 1));
         assert_eq!(next_one.changes, "-1 server, rules changed");
     }
 }

@@ -92,7 +92,7 @@ fn a_file_with_everything() {
     assert_eq!(bastion.ssh.options, [Setting::Port(2222), user, "Compression=no".into()]);
     assert_eq!(config.servers[2].server.to_string(), "alias");
 
-    assert_eq!(config.rules, 2);
+    assert_eq!(config.router.rules().len(), 2);
     let ForwardConfig::Local { name, forward, via } = &config.forwards[0] else { panic!() };
     assert_eq!(
         (&**name, forward.to_string()),
@@ -186,7 +186,7 @@ fn a_rule_names_a_listener_by_any_of_its_addresses() {
 #[test]
 fn an_empty_file_rejects() {
     let config = good("");
-    assert_eq!(config.rules, 0);
+    assert_eq!(config.router.rules().len(), 0);
     assert_eq!(decide(&config, "example.com:443"), (None, Action::Reject));
 }
 
