@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use toml::de::DeValue;
-
 use super::lists::Loaded;
 use super::{Config, ForwardConfig};
 use crate::printable::{self, counted};
@@ -51,29 +49,6 @@ fn lists(old: &Loaded, new: &Loaded) -> Vec<String> {
     match read.len() {
         count if count > MOST_LISTS => vec![format!("{} reloaded", counted(count, "list"))],
         _ => read,
-    }
-}
-
-/// A canonical form of a value of the file: without comments, and with sorted keys.
-pub(super) fn written(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("{text:?}"),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(word) => word.to_string(),
-        DeValue::Datetime(time) => time.to_string(),
-        DeValue::Array(values) => {
-            let values: Vec<_> = values.iter().map(|value| written(value.get_ref())).collect();
-            format!("[{}]", values.join(","))
-        }
-        DeValue::Table(table) => {
-            let mut keys: Vec<_> = table
-                .iter()
-                .map(|(key, value)| format!("{:?}={}", key.get_ref(), written(value.get_ref())))
-                .collect();
-            keys.sort_unstable();
-            format!("{{{}}}", keys.join(","))
-        }
     }
 }
 

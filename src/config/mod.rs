@@ -39,7 +39,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::de::DeTable;
+use serde::Deserialize as _;
+use toml::Value;
+use toml::de::{DeTable, ValueDeserializer};
 
 pub use dashboard::DashboardConfig;
 pub use forward::ForwardConfig;
@@ -57,7 +59,6 @@ use crate::openssh::{ConfigError, Refusal};
 use crate::relay::BacklogLimits;
 use crate::route::{Action, Progress, Router};
 
-use changes::written;
 use fields::Fields;
 use lists::{Lists, Loaded};
 use mistake::Report;
@@ -85,8 +86,8 @@ pub struct Config {
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
     places: Vec<(ListenAddress, Arc<str>)>,
-    /// `[[rule]]` in canonical form.
-    written_rules: Option<String>,
+    /// `[[rule]]`, as values.
+    written_rules: Option<Value>,
     server_places: Vec<(Arc<str>, Place)>,
 }
 
@@ -175,7 +176,8 @@ impl Config {
         let mut top = Fields::new(&source, "", table.get_ref(), table.span());
         let config = Self::validate(&source, &mut top, path, lists);
         top.finish();
-        let written_rules = table.get_ref().get("rule").map(|rules| written(rules.get_ref()));
+        let rules = table.get_ref().get("rule").cloned().map(ValueDeserializer::from);
+        let written_rules = rules.and_then(|rules| Value::deserialize(rules).ok());
         Some(Self { written_rules, ..config })
     }
 
