@@ -85,7 +85,6 @@ pub struct Config {
     /// Every file that was read.
     pub files: BTreeSet<PathBuf>,
     lists: Loaded,
-    places: Vec<(ListenAddress, Arc<str>)>,
     /// `[[rule]]`, as values.
     written_rules: Option<Value>,
     server_places: Vec<(Arc<str>, Place)>,
@@ -127,7 +126,8 @@ impl Config {
     /// The name in rules of the listener or local forward at this address, which may be one of several. One
     /// that is not in the file, such as a `-D`, is named after its first socket.
     pub fn name_at(&self, address: &ListenAddress) -> Arc<str> {
-        let found = listener_names::at(&self.places, address).next().cloned();
+        let places = listener_names::places(&self.listeners, &self.forwards);
+        let found = listener_names::at(&places, address).next().cloned();
         found.unwrap_or_else(|| address.sockets().swap_remove(0).into())
     }
 
@@ -220,7 +220,6 @@ impl Config {
             dashboard,
             files: BTreeSet::new(),
             server_places,
-            places: names.places,
             lists: Loaded::new(),
             written_rules: None,
         }
