@@ -135,6 +135,24 @@ pub enum OnForwardFailure {
     Exit,
 }
 
+impl Options {
+    /// Nothing but these servers and rules; the rest is as by default.
+    pub fn new(servers: Vec<ServerOptions>, router: Router) -> Self {
+        Self {
+            servers,
+            router,
+            listeners: Vec::new(),
+            remote_forwards: Vec::new(),
+            stdio: None,
+            backlog: BacklogLimits::default(),
+            sockets: SocketOptions::default(),
+            on_forward_failure: OnForwardFailure::default(),
+            inherited: Inherited::default(),
+            control: ControlOptions::default(),
+        }
+    }
+}
+
 impl ServerOptions {
     /// Asks `ssh` how to reach `server`, without contacting the server.
     pub async fn query(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::app::{
-    self, ControlOptions, ForwardOptions, ListenerOptions, OnForwardFailure, RemoteOptions,
-    ServerOptions, Service, manager,
+    self, ControlOptions, ForwardOptions, ListenerOptions, RemoteOptions, ServerOptions, Service,
+    manager,
 };
 use crate::config::{
     Config, ForwardConfig, ListenerConfig, Reloaded, Reloader, Reloads, ServerConfig, default_path,
@@ -15,7 +15,7 @@ use crate::config::{
 use crate::control::Facts;
 use crate::control::location::name_of;
 use crate::forward::listen_address::Bind;
-use crate::listen::{Inherited, ProxyCredentials, SocketOptions};
+use crate::listen::ProxyCredentials;
 use crate::observe::logs::Volume;
 use crate::openssh::AddressFamily;
 use crate::registry::Origin;
@@ -122,19 +122,14 @@ async fn options(
         listeners.push(ListenerOptions::proxy(default_listener(AddressFamily::Any)));
     }
     Ok(app::Options {
-        servers,
-        router: config.router.clone(),
         listeners,
         remote_forwards,
-        stdio: None,
         backlog: command.run.backlog.or(config.backlog).unwrap_or_default(),
-        sockets: SocketOptions::default(),
-        on_forward_failure: OnForwardFailure::default(),
         control: ControlOptions {
             dashboard: command.run.dashboard.clone().or_else(|| config.dashboard.clone()),
             ..ControlOptions::default()
         },
-        inherited: Inherited::default(),
+        ..app::Options::new(servers, config.router.clone())
     })
 }
 

@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 
 use sockeye::app::{self, ListenerOptions, OnForwardFailure, Options, ServerOptions, Service};
 use sockeye::openssh::{Prompter, SshOptions};
-use sockeye::relay::BacklogLimits;
 use sockeye::route::{Router, Select, Via};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -80,16 +79,9 @@ fn forward(port: u16, target: &Target, servers: &[&str]) -> ListenerOptions {
 
 fn options(servers: Vec<ServerOptions>, listeners: Vec<ListenerOptions>) -> Options {
     Options {
-        router: Router::via_one("first".into()),
-        servers,
         listeners,
-        remote_forwards: Vec::new(),
-        stdio: None,
-        backlog: BacklogLimits::default(),
-        sockets: sockeye::listen::SocketOptions::default(),
         on_forward_failure: OnForwardFailure::Exit,
-        control: sockeye::app::ControlOptions::default(),
-        inherited: sockeye::listen::Inherited::default(),
+        ..Options::new(servers, Router::via_one("first".into()))
     }
 }
 

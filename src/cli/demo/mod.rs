@@ -12,9 +12,7 @@ use self::server::DemoServer;
 use crate::app;
 use crate::forward::ListenAddress;
 use crate::forward::listen_address::Bind;
-use crate::listen::SocketOptions;
 use crate::openssh::{AddressFamily, Prompter, Setting, SshOptions};
-use crate::relay::BacklogLimits;
 use crate::route::Router;
 
 use super::command::{DemoCommand, DemoUntil};
@@ -87,16 +85,9 @@ async fn options(
     let ssh = ssh_options(server);
     let server = app::ServerOptions::query(Arc::clone(&name), &host, &ssh, None).await?;
     Ok(app::Options {
-        servers: vec![server],
-        router: Router::via_one(name),
         listeners: listeners.into_iter().map(app::ListenerOptions::proxy).collect(),
-        remote_forwards: Vec::new(),
-        stdio: None,
-        backlog: BacklogLimits::default(),
-        sockets: SocketOptions::default(),
         on_forward_failure: app::OnForwardFailure::Exit,
-        control: app::ControlOptions::default(),
-        inherited: crate::listen::Inherited::default(),
+        ..app::Options::new(vec![server], Router::via_one(name))
     })
 }
 
