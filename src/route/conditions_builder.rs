@@ -4,11 +4,11 @@ use std::slice;
 use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::RegexSetBuilder;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use super::addresses::{AddressSetBuilder, parse_prefix};
 use super::conditions::{Conditions, Resolve};
-use super::destinations::{Destinations, Expressions, Keywords};
+use super::destinations::{Destinations, Keywords};
 use super::list::List;
 use super::names::{NameSetBuilder, is_host_name};
 use super::port_range::PortRange;
@@ -214,7 +214,7 @@ fn keywords(texts: Vec<Box<str>>) -> Result<Option<Keywords>, ConditionError> {
     Ok(Some(Keywords { automaton, texts }))
 }
 
-fn expressions(texts: &[Box<str>]) -> Result<Option<Expressions>, ConditionError> {
+fn expressions(texts: &[Box<str>]) -> Result<Option<RegexSet>, ConditionError> {
     if texts.is_empty() {
         return Ok(None);
     }
@@ -226,7 +226,7 @@ fn expressions(texts: &[Box<str>]) -> Result<Option<Expressions>, ConditionError
         .nest_limit(REGEX_NESTING)
         .build()
         .map_err(|error| ConditionError::Expression(Box::new(error)))?;
-    Ok(Some(Expressions { set }))
+    Ok(Some(set))
 }
 
 /// The most memory for the compiled expressions of one rule, in bytes.

@@ -19,7 +19,8 @@ use crate::destination::{Host, leads_to};
 pub(super) struct Destinations {
     pub(super) names: NameSet,
     pub(super) keywords: Option<Keywords>,
-    pub(super) expressions: Option<Expressions>,
+    /// Regular expressions, matched in one pass.
+    pub(super) expressions: Option<RegexSet>,
     pub(super) prefixes: AddressSet,
     pub(super) lists: Vec<Arc<List>>,
     pub(super) resolve: Resolve,
@@ -33,12 +34,6 @@ pub(super) struct Keywords {
     pub(super) automaton: AhoCorasick,
     /// The configured texts, in the automaton's order.
     pub(super) texts: Vec<Box<str>>,
-}
-
-/// Regular expressions, matched in one pass.
-#[derive(Clone, Debug)]
-pub(super) struct Expressions {
-    pub(super) set: RegexSet,
 }
 
 impl Destinations {
@@ -96,7 +91,7 @@ impl Destinations {
             tracer.condition(Kind::DomainKeyword, Finding::Held, text);
             return true;
         }
-        if let Some(Expressions { set }) = &self.expressions
+        if let Some(set) = &self.expressions
             && set.is_match(name.as_bytes())
         {
             let first = || set.matches(name.as_bytes()).iter().next().map(|n| &set.patterns()[n]);

@@ -10,6 +10,7 @@ mod expression;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use regex::bytes::RegexSet;
 use serde::Serialize;
 
 use super::conditions::{Conditions, Resolve};
@@ -110,7 +111,7 @@ impl<'a> PacRule<'a> {
         if let Some(keywords) = &destinations.keywords {
             self.keywords.extend(keywords.texts.iter().map(|text| &**text));
         }
-        let expressions = destinations.expressions.iter().flat_map(|e| e.set.patterns());
+        let expressions = destinations.expressions.iter().flat_map(RegexSet::patterns);
         let (same, other): (Vec<&String>, _) =
             expressions.partition(|text| expression::is_the_same_in_javascript(text));
         self.expressions.extend(same.iter().map(|text| text.as_str()));
