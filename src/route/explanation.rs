@@ -1,6 +1,6 @@
 //! The explanation of a decision.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -162,19 +162,16 @@ impl fmt::Display for Explanation {
                 write_line(f, format_args!("    {key}: {} ({})", reason.finding, reason.text))?;
             }
         }
-        let mut line = Escaper::new(&mut *f, Lines::One);
-        match &self.outcome {
+        let decided = match &self.outcome {
             Outcome::Decided(Decision { rule: Some(rule), action }) => {
-                fmt::Write::write_fmt(&mut line, format_args!("  => {action}, by rule {rule}"))?;
+                format!("{action}, by rule {rule}")
             }
             Outcome::Decided(Decision { rule: None, action }) => {
-                let by = self.otherwise;
-                fmt::Write::write_fmt(&mut line, format_args!("  => {action}, {by}"))?;
+                format!("{action}, {}", self.otherwise)
             }
-            Outcome::Resolve => {
-                f.write_str("  => not known before its name is looked up here")?;
-            }
-        }
+            Outcome::Resolve => "not known before its name is looked up here".to_owned(),
+        };
+        write!(Escaper::new(&mut *f, Lines::One), "  => {decided}")?;
         match (self.resolve, &self.outcome) {
             (Some(Resolver::Here), Outcome::Decided(_)) => {
                 f.write_str("; its name is looked up here")
@@ -186,7 +183,7 @@ impl fmt::Display for Explanation {
 }
 
 fn write_line(f: &mut fmt::Formatter<'_>, line: fmt::Arguments<'_>) -> fmt::Result {
-    fmt::Write::write_fmt(&mut Escaper::new(&mut *f, Lines::One), line)?;
+    write!(Escaper::new(&mut *f, Lines::One), "{line}")?;
     f.write_str("\n")
 }
 
