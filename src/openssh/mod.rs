@@ -8,10 +8,10 @@ pub(crate) mod server_name;
 pub(crate) use client_config::Refusal;
 pub use client_config::{
     AddKeysToAgent, AddressFamily, Algorithms, AuthConfig, AuthMethod, ClientConfig, ConfigError,
-    ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityAgent, IdentityFile,
-    IdentityOrigin, InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, NoneAvailable, Origin,
-    ProcessConfig, ReachConfig, RekeyLimit, SessionConfig, Setting, SshOptions,
-    StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
+    ConfigSource, ConfiguredForwards, Effect, HostKeyConfig, IdentityFile, IdentityOrigin,
+    InvalidJumpList, Jump, JumpList, KEYWORDS, Keyword, NoneAvailable, Origin, ProcessConfig,
+    ReachConfig, RekeyLimit, SessionConfig, Setting, SshOptions, StrictHostKeyChecking, Switch,
+    UpdateHostKeys, Way,
 };
 pub use prompt::{PromptError, Prompter};
 pub use server_name::{InvalidServerName, ServerName};

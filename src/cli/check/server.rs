@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::{Findings, Forwarding, Names, Options, ServerOptions, Service, Sessions};
-use crate::openssh::{
-    AddressFamily, ClientConfig, IdentityAgent, IdentityOrigin, StrictHostKeyChecking, Way,
-};
+use crate::openssh::{AddressFamily, ClientConfig, IdentityOrigin, StrictHostKeyChecking, Way};
 
 use super::super::configured::{quoted, shown};
 
@@ -46,11 +44,8 @@ pub(super) fn describe(server: &ServerOptions) -> String {
     for file in &config.auth.certificate_files {
         line(&mut out, "certificate", &path(file));
     }
-    let agent = match &config.auth.identity_agent {
-        IdentityAgent::None => "none".to_owned(),
-        IdentityAgent::Socket(socket) => path(socket),
-    };
-    line(&mut out, "agent", &agent);
+    let agent = config.auth.identity_agent.as_deref();
+    line(&mut out, "agent", &agent.map_or_else(|| "none".to_owned(), path));
     line(&mut out, "logs in by", &methods(config));
     for (keyword, why) in &config.process.idle {
         line(&mut out, "no effect", &format!("{keyword}: {why}"));

@@ -7,8 +7,8 @@ use super::settings::{Settings, invalid, parse_time};
 use super::signatures;
 use super::tokens::Tokens;
 use super::{
-    AddKeysToAgent, AuthConfig, AuthMethod, ConfigError, IdentityAgent, IdentityFile,
-    IdentityOrigin, SshOptions, Switch,
+    AddKeysToAgent, AuthConfig, AuthMethod, ConfigError, IdentityFile, IdentityOrigin, SshOptions,
+    Switch,
 };
 use crate::printable::{Lines, printable};
 
@@ -57,17 +57,16 @@ fn methods(value: Option<&str>) -> Vec<AuthMethod> {
     names.split(',').filter_map(|n| known.into_iter().find(|m| m.as_str() == n.trim())).collect()
 }
 
-fn identity_agent(value: Option<&str>, local: &Local) -> IdentityAgent {
+fn identity_agent(value: Option<&str>, local: &Local) -> Option<PathBuf> {
     let of = |variable: &str| local.variables.get(variable).filter(|v| !v.is_empty());
-    let path = match value {
+    match value {
         None | Some("SSH_AUTH_SOCK") => of("SSH_AUTH_SOCK").map(PathBuf::from),
         Some("none") => None,
         Some(value) => match value.strip_prefix('$') {
             Some(variable) => of(variable).map(PathBuf::from),
             None => Some(local.expand_tilde(value)),
         },
-    };
-    path.map_or(IdentityAgent::None, IdentityAgent::Socket)
+    }
 }
 
 /// The private keys, those of the command line first. `ssh -G` omits the missing ones among them;

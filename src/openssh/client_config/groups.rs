@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AddressFamily, AuthMethod, IdentityAgent, IdentityFile, Origin, RekeyLimit,
-    StrictHostKeyChecking, Switch, UpdateHostKeys, Way,
+    AddressFamily, AuthMethod, IdentityFile, Origin, RekeyLimit, StrictHostKeyChecking, Switch,
+    UpdateHostKeys, Way,
 };
 use crate::observe::logs::Verbosity;
 
@@ -42,8 +42,8 @@ pub struct AuthConfig {
     /// The signature algorithms for keys, by name and in order of preference
     /// (`PubkeyAcceptedAlgorithms`).
     pub pubkey_accepted_algorithms: Vec<String>,
-    /// The agent to ask (`IdentityAgent`).
-    pub identity_agent: IdentityAgent,
+    /// The socket of the agent to ask for keys and signatures (`IdentityAgent`); `None` for no agent.
+    pub identity_agent: Option<PathBuf>,
     /// Whether no questions may be asked (`BatchMode`).
     pub batch_mode: Switch,
     /// Whether keys are tried (`PubkeyAuthentication`).

@@ -137,15 +137,6 @@ pub enum IdentityOrigin {
     Default,
 }
 
-/// The agent to ask for keys and signatures (`IdentityAgent`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityAgent {
-    /// No agent.
-    None,
-    /// The agent at this socket.
-    Socket(PathBuf),
-}
-
 /// What to do about a host key that is not on record. A key that differs from the recorded one is
 /// always refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -122,7 +122,7 @@ fn a_plain_host() {
         ]
     );
     assert!(config.auth.identity_files.iter().all(|f| f.origin == IdentityOrigin::Default));
-    assert_eq!(config.auth.identity_agent, IdentityAgent::Socket("/run/agent".into()));
+    assert_eq!(config.auth.identity_agent, Some("/run/agent".into()));
     assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::Ask);
     assert_eq!(config.host_keys.hash_known_hosts, Switch::On);
     assert_eq!(config.reach.connect_timeout, None);
@@ -154,7 +154,7 @@ fn a_host_with_many_settings() {
     assert_eq!(config.auth.pubkey_accepted_algorithms, ["rsa-sha2-256", "ssh-ed25519"]);
     assert_eq!(config.required_rsa_size, 3072);
     assert_eq!(config.auth.identities_only, Switch::On);
-    assert_eq!(config.auth.identity_agent, IdentityAgent::Socket("/home/me/agent".into()));
+    assert_eq!(config.auth.identity_agent, Some("/home/me/agent".into()));
     let known: Vec<_> =
         config.host_keys.user_known_hosts_files.iter().map(|p| p.to_str()).collect();
     assert_eq!(known, [Some("/home/me/.ssh/kh"), Some("/tmp/a b/kh"), Some("/home/me/z")]);
@@ -184,11 +184,11 @@ fn the_agent_of_each_spelling() {
     let agent = |value: &str| {
         parse(&format!("{PLAIN}identityagent {value}\n")).expect("readable").auth.identity_agent
     };
-    let socket = |path: &str| IdentityAgent::Socket(path.into());
-    assert_eq!(agent("none"), IdentityAgent::None);
+    let socket = |path: &str| Some(path.into());
+    assert_eq!(agent("none"), None);
     assert_eq!(agent("SSH_AUTH_SOCK"), socket("/run/agent"));
     assert_eq!(agent("$MINE"), socket("/run/mine"));
-    assert_eq!(agent("$NOT_SET"), IdentityAgent::None);
+    assert_eq!(agent("$NOT_SET"), None);
     assert_eq!(agent("~/agent"), socket("/home/me/agent"));
 }
 

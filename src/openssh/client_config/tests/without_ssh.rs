@@ -34,7 +34,7 @@ fn without_ssh_the_flags_and_the_defaults_apply() {
     assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(90)));
     assert_eq!(config.reach.address_family, AddressFamily::Inet);
     assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b-you-blue")]);
-    let agent = IdentityAgent::Socket("/home/me/agent-box".into());
+    let agent = Some("/home/me/agent-box".into());
     assert_eq!(config.auth.identity_agent, agent);
     assert_eq!((config.host_name.as_str(), config.port), ("host.lan", 2200));
     assert_eq!(config.user, "you");

@@ -15,7 +15,7 @@ use super::candidates::{self, Candidate, Candidates, SignedBy};
 use super::key_file::{self, KeyFile, Secret};
 use super::offer::Offer;
 use super::{ANSWER_LIMIT, AuthError, KeyOrder, Login, RsaSignatures, within};
-use crate::openssh::client_config::{IdentityAgent, IdentityOrigin};
+use crate::openssh::client_config::IdentityOrigin;
 use crate::printable::{self, Lines, printable};
 use crate::task;
 
@@ -63,7 +63,7 @@ impl<H: Handler> Login<'_, H> {
     /// Waits for a late agent's keys, for a minute in total, and adds the candidates that need it.
     pub(super) async fn wait_for_agent(&mut self) -> Result<(), AuthError> {
         let Some(LateAgent { listing, found, tried }) = self.late.take() else { return Ok(()) };
-        if let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent {
+        if let Some(socket) = &self.config.auth.identity_agent {
             let shown = printable::path(socket);
             tracing::info!("waiting for the agent at {shown}, which may be asking somebody");
         }
@@ -191,13 +191,13 @@ impl<H: Handler> Login<'_, H> {
 
     /// Starts listing the agent's keys, if there is an agent.
     fn list_agent(&self) -> Option<AbortOnDropHandle<Listed>> {
-        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return None };
-        let (socket, binding) = (socket.clone(), self.handle.agent_session_binding().cloned());
+        let socket = self.config.auth.identity_agent.clone()?;
+        let binding = self.handle.agent_session_binding().cloned();
         Some(task::spawn(async move { Agent::connect(&socket, binding.as_ref()).await }))
     }
 
     fn agent_is_late(&self) {
-        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
+        let Some(socket) = &self.config.auth.identity_agent else { return };
         if self.credentials.first_warning(socket) {
             let (shown, patience) = (printable::path(socket), LIST_PATIENCE.as_secs());
             tracing::warn!(
@@ -221,7 +221,7 @@ impl<H: Handler> Login<'_, H> {
 
     /// Notes a failed agent; one that hangs deserves a warning.
     pub(super) fn agent_failed(&mut self, error: &AgentError) {
-        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
+        let Some(socket) = &self.config.auth.identity_agent else { return };
         let shown = printable::path(socket);
         if !error.is_absence() && self.credentials.first_warning(socket) {
             tracing::warn!("the agent at {shown} is passed over: {error}");

@@ -15,7 +15,7 @@ use super::key_file::{self, KeyFile, KeyProblem, Secret};
 use super::offer::Offer;
 use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
 use super::{ANSWER_LIMIT, AuthError, Login, LoginKind, Outcome, within};
-use crate::openssh::client_config::{AddKeysToAgent, IdentityAgent, Switch};
+use crate::openssh::client_config::{AddKeysToAgent, Switch};
 use crate::openssh::prompt::PromptError;
 use crate::printable::{self, Lines, printable};
 use crate::task;
@@ -215,7 +215,7 @@ impl<H: Handler> Login<'_, H> {
     /// Adds a file's key to the agent according to `AddKeysToAgent`, once per run. The result does not matter
     /// to the login, as in `ssh`.
     async fn add_to_agent(&mut self, path: &Path, key: &PrivateKey) {
-        let IdentityAgent::Socket(socket) = &self.config.auth.identity_agent else { return };
+        let Some(socket) = &self.config.auth.identity_agent else { return };
         let (confirm, lifetime) = match self.config.auth.add_keys_to_agent {
             AddKeysToAgent::No => return,
             AddKeysToAgent::Ask => (Switch::Off, None),

@@ -10,9 +10,7 @@ use russh::keys::ssh_key::certificate::{self, CertType};
 use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey};
 
 use super::*;
-use crate::openssh::client_config::{
-    IdentityAgent, IdentityFile, IdentityOrigin, SshOptions, Switch,
-};
+use crate::openssh::client_config::{IdentityFile, IdentityOrigin, SshOptions, Switch};
 use candidates::Candidate;
 use server::{Script, Step, connect};
 
@@ -36,7 +34,7 @@ impl Place {
         let (mut config, _) =
             ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
         config.auth.identity_files.clear();
-        config.auth.identity_agent = IdentityAgent::None;
+        config.auth.identity_agent = None;
         Self { dir: tempfile::tempdir().expect("a directory"), config }
     }
 
@@ -341,7 +339,7 @@ async fn a_hanging_agent_is_skipped() {
     let key = place.key("k", None);
     let socket = place.path("agent");
     let _agent = tokio::net::UnixListener::bind(&socket).expect("a socket");
-    place.config.auth.identity_agent = IdentityAgent::Socket(socket);
+    place.config.auth.identity_agent = Some(socket);
     let script = Script::new([Step::Key(key)]);
     let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     assert!(result.expect("by the file").method.contains("from"), "the file");

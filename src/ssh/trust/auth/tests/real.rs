@@ -95,7 +95,7 @@ impl RealAgent {
                 .status();
             assert!(added.expect("ssh-add is installed").success(), "{key}");
         }
-        place.config.auth.identity_agent = IdentityAgent::Socket(socket);
+        place.config.auth.identity_agent = Some(socket);
         agent
     }
 }
