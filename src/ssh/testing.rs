@@ -331,7 +331,7 @@ fn server_config() -> Arc<server::Config> {
 fn any_host_key() -> HostKeyPolicy {
     let name = "me@host.example".parse().expect("a name");
     let (mut config, _) = ClientConfig::without_ssh(&name, &SshOptions::default()).expect("plain");
-    config.host_keys.strict_host_key_checking = StrictHostKeyChecking::No;
+    config.host_keys.strict_host_key_checking = StrictHostKeyChecking::AcceptNew;
     config.host_keys.user_known_hosts_files = vec!["/dev/null".into()];
     config.host_keys.global_known_hosts_files.clear();
     HostKeyPolicy::new(&config, &Prompter::nobody())

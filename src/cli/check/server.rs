@@ -20,7 +20,7 @@ pub(super) fn describe(server: &ServerOptions) -> String {
     let new = match config.host_keys.strict_host_key_checking {
         StrictHostKeyChecking::Yes => "a new key is refused",
         StrictHostKeyChecking::Ask => "a new key is asked about",
-        StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => "a new key is recorded",
+        StrictHostKeyChecking::AcceptNew => "a new key is recorded",
     };
     line(&mut out, "known as", &format!("{name} ({new})"));
     for (label, files) in [

@@ -40,8 +40,7 @@ fn strict(value: Option<&str>) -> Result<StrictHostKeyChecking, ConfigError> {
     Ok(match value.unwrap_or("ask").to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" => StrictHostKeyChecking::Yes,
         "ask" => StrictHostKeyChecking::Ask,
-        "accept-new" => StrictHostKeyChecking::AcceptNew,
-        "false" | "no" | "off" => StrictHostKeyChecking::No,
+        "accept-new" | "false" | "no" | "off" => StrictHostKeyChecking::AcceptNew,
         other => return Err(invalid("StrictHostKeyChecking", other)),
     })
 }

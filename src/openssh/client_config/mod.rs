@@ -145,10 +145,8 @@ pub enum StrictHostKeyChecking {
     Yes,
     /// Ask a person, or refuse it if nobody can be asked. OpenSSH's default.
     Ask,
-    /// Accept and record it.
+    /// Accept and record it (`accept-new`, and `no`: unlike in `ssh`, that does not continue with a changed key).
     AcceptNew,
-    /// Like `AcceptNew`: unlike `ssh`, this does not continue with a changed key.
-    No,
 }
 
 /// Whether the record of host keys is updated with the keys that a server announces, once it has

@@ -30,7 +30,7 @@ fn without_ssh_the_flags_and_the_defaults_apply() {
         ])
     };
     let config = defaults("them@host:1", &options).expect("readable");
-    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::No);
+    assert_eq!(config.host_keys.strict_host_key_checking, StrictHostKeyChecking::AcceptNew);
     assert_eq!(config.reach.connect_timeout, Some(Duration::from_secs(90)));
     assert_eq!(config.reach.address_family, AddressFamily::Inet);
     assert_eq!(config.host_keys.user_known_hosts_files, [Path::new("/tmp/a b-you-blue")]);

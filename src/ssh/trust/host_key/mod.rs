@@ -154,7 +154,7 @@ impl HostKeyPolicy {
                 question::ask(&self.prompter, &refused).await?;
                 Updates::Followed
             }
-            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => Updates::Ignored,
+            StrictHostKeyChecking::AcceptNew => Updates::Ignored,
         };
         if self.record(&refused, key, output).await? {
             return Ok(Accepted { verdict: HostKeyVerdict::Added, updates });
