@@ -8,14 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::remote::{Remote, Service};
-use super::{Error, OnForwardFailure, RemoteOptions};
+use super::{Error, OnForwardFailure, RemoteOptions, remote};
 use crate::control::ForwardRefusal;
 use crate::dial::Servers;
 use crate::listen::connect::Outbound;
-use crate::listen::{GreetingLimits, ProxyHandler};
 use crate::pool::{Availability, Pool};
 use crate::registry::{Forward, Forwards};
+use crate::remote_listener::RemoteListener;
 
 /// The set of running remote forwards.
 #[derive(Debug)]
@@ -66,18 +65,24 @@ impl RemoteSet {
                 warn!("{}: there is no server {}", options.forward, options.server);
                 continue;
             };
-            let forward = options.forward.clone();
             let entry = self.forwards.register(options.entry());
             let noted = Arc::clone(entry.forward());
-            let mut remote = Remote::new(pool, forward, entry);
+            let listen = options.forward.listen.clone();
+            let mut listener = RemoteListener::new(pool.clone(), listen, entry);
             if pool.availability() == Availability::Ready {
-                remote.request(on_failure).await?;
+                remote::request(&mut listener, &options.forward.to, on_failure).await?;
             }
             let (stop, over) = (self.stop.child_token(), CancellationToken::new());
-            let service = self.service(&options, Arc::clone(&noted), stop.clone());
-            let ends = over.clone().drop_guard();
+            let serve = remote::serve(
+                &options,
+                Arc::clone(&noted),
+                &self.connect,
+                self.connections.clone(),
+                stop.clone(),
+            );
+            let (stopping, ends) = (stop.clone(), over.clone().drop_guard());
             self.serving.spawn(async move {
-                remote.run(service).await;
+                listener.run(serve, stopping).await;
                 drop(ends);
             });
             self.running.push(Running { options, pool: pool.clone(), entry: noted, stop, over });
@@ -155,25 +160,6 @@ impl RemoteSet {
     pub(super) async fn closed(&self) {
         self.serving.close();
         self.serving.wait().await;
-    }
-
-    fn service(
-        &self,
-        options: &RemoteOptions,
-        entry: Arc<Forward>,
-        stop: CancellationToken,
-    ) -> Service {
-        let credentials = options.credentials.clone();
-        let connect = Outbound { routing: options.routing(), ..self.connect.clone() };
-        let handler = ProxyHandler::new(connect.clone(), credentials, GreetingLimits::default());
-        Service {
-            name: options.name.clone(),
-            entry,
-            connect,
-            proxy: Arc::new(handler),
-            connections: self.connections.clone(),
-            stop,
-        }
     }
 }
 
