@@ -7,7 +7,7 @@ use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use super::summary::Summary;
+use super::summary::summary;
 use crate::dial::CurrentRoutes;
 use crate::registry::Registry;
 use crate::task;
@@ -24,11 +24,6 @@ pub(crate) fn reloading() {
 /// Reports that the program is serving, or that a reload has ended, successfully or not.
 pub(crate) fn ready() {
     send(&[NotifyState::Ready]);
-}
-
-/// Reports that the program is stopping and accepts no more clients.
-pub(super) fn stopping() {
-    send(&[NotifyState::Stopping, NotifyState::Status("waiting for connections to end")]);
 }
 
 fn send(states: &[NotifyState<'_>]) {
@@ -54,25 +49,26 @@ impl Reports {
         Self { status: status.map(task::spawn), _watchdog: watchdog.map(task::spawn) }
     }
 
-    /// Reports that the program stops; the status line does not change after that.
+    /// Reports that the program is stopping and accepts no more clients; the status line does not change after that.
     pub(super) fn stopping(&mut self) {
         self.status = None;
-        stopping();
+        send(&[NotifyState::Stopping, NotifyState::Status("waiting for connections to end")]);
     }
 }
 
 /// Sends the status line whenever it changes.
 async fn report(routes: CurrentRoutes, registry: Registry) {
     let mut every = task::every(EVERY);
-    let mut sent = None;
+    let mut sent = String::new();
     loop {
         every.tick().await;
         let routes = routes.load();
-        let servers = routes.servers.iter().map(|(name, pool)| (&**name, pool.view()));
-        let now = Summary::of(servers, registry.connections.count());
-        if sent.as_ref() != Some(&now) {
-            send(&[NotifyState::Status(&now.to_string())]);
-            sent = Some(now);
+        let views = routes.servers.iter().map(|(name, pool)| (name, pool.view()));
+        let servers = views.map(|(name, view)| (&**name, view.availability, view.reason));
+        let now = summary(servers, registry.connections.count());
+        if sent != now {
+            send(&[NotifyState::Status(&now)]);
+            sent = now;
         }
     }
 }

@@ -1,87 +1,57 @@
 //! The program's state in one line.
 
-use std::fmt;
-
-use crate::pool::{Availability, PoolView};
+use crate::pool::Availability;
 use crate::printable::counted;
 
 /// The state at one moment, as a service manager shows it: `2 of 3 servers up, 41 connections; backup: no
-/// route to host`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Summary {
-    servers: usize,
-    up: usize,
+/// route to host`. Each server comes with its name and the reason why it is not up, both printable.
+pub(super) fn summary<'a>(
+    servers: impl IntoIterator<Item = (&'a str, Availability, String)>,
     connections: usize,
-    /// The first server that is not up, and the reason; printable.
-    trouble: Option<(String, String)>,
-}
-
-impl Summary {
-    /// Summarizes these servers and this number of connections.
-    pub(super) fn of<'a>(
-        servers: impl IntoIterator<Item = (&'a str, PoolView)>,
-        connections: usize,
-    ) -> Self {
-        let mut summary = Self { connections, ..Self::default() };
-        for (name, view) in servers {
-            summary.servers += 1;
-            match view.availability {
-                Availability::Ready => summary.up += 1,
-                Availability::Pending | Availability::Down if summary.trouble.is_none() => {
-                    summary.trouble = Some((name.to_owned(), view.reason));
-                }
-                Availability::Pending | Availability::Down => {}
-            }
-        }
-        summary
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.servers, self.up) {
-            (0, _) => f.write_str("no server")?,
-            (1, 1) => f.write_str("the server is up")?,
-            (1, _) => f.write_str("the server is not up")?,
-            (all, up) => write!(f, "{up} of {all} servers up")?,
-        }
-        write!(f, ", {}", counted(self.connections, "connection"))?;
-        match &self.trouble {
-            Some((name, reason)) if reason.is_empty() => write!(f, "; {name}: connecting"),
-            Some((name, reason)) => write!(f, "; {name}: {reason}"),
-            None => Ok(()),
+) -> String {
+    let (mut all, mut up, mut trouble) = (0, 0, String::new());
+    for (name, availability, reason) in servers {
+        all += 1;
+        if availability == Availability::Ready {
+            up += 1;
+        } else if trouble.is_empty() {
+            let reason = if reason.is_empty() { "connecting" } else { &reason };
+            trouble = format!("; {name}: {reason}");
         }
     }
+    let servers = match (all, up) {
+        (0, _) => "no server".to_owned(),
+        (1, 1) => "the server is up".to_owned(),
+        (1, _) => "the server is not up".to_owned(),
+        _ => format!("{up} of {all} servers up"),
+    };
+    format!("{servers}, {}{trouble}", counted(connections, "connection"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Availability::{Down, Pending, Ready};
 
     #[test]
     fn a_summary_is_a_sentence() {
-        let trouble = Some(("backup".to_owned(), "no route to host".to_owned()));
-        for (summary, told) in [
-            (Summary::default(), "no server, 0 connections"),
+        for (servers, connections, told) in [
+            (&[][..], 0, "no server, 0 connections"),
+            (&[("a", Ready, "")], 1, "the server is up, 1 connection"),
             (
-                Summary { servers: 1, up: 1, connections: 1, trouble: None },
-                "the server is up, 1 connection",
-            ),
-            (
-                Summary { servers: 3, up: 2, connections: 41, trouble: trouble.clone() },
+                &[("a", Ready, ""), ("backup", Down, "no route to host"), ("b", Ready, "")],
+                41,
                 "2 of 3 servers up, 41 connections; backup: no route to host",
             ),
+            (&[("a", Pending, "")], 0, "the server is not up, 0 connections; a: connecting"),
             (
-                Summary {
-                    servers: 1,
-                    up: 0,
-                    connections: 0,
-                    trouble: Some(("a".into(), String::new())),
-                },
-                "the server is not up, 0 connections; a: connecting",
+                &[("a", Pending, "refused"), ("b", Down, "gone")],
+                0,
+                "0 of 2 servers up, 0 connections; a: refused",
             ),
         ] {
-            assert_eq!(summary.to_string(), told);
+            let servers = servers.iter().map(|(name, at, why)| (*name, *at, (*why).to_owned()));
+            assert_eq!(summary(servers, connections), told);
         }
     }
 }
