@@ -32,7 +32,6 @@ use handler::SessionHandler;
 pub struct DemoServer {
     address: SocketAddr,
     directory: TempDir,
-    host_key: String,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -51,14 +50,9 @@ impl DemoServer {
         let host_key = new_key()?;
         let client_key = new_key()?;
         let host_public = host_key.public_key().to_openssh().map_err(io::Error::other)?;
-        let server = Self {
-            address,
-            directory,
-            host_key: host_public,
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        };
-        let known_host = format!("[{}]:{} {}\n", address.ip(), address.port(), server.host_key);
+        let server =
+            Self { address, directory, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let known_host = format!("[{}]:{} {}\n", address.ip(), address.port(), host_public);
         std::fs::write(server.known_hosts(), known_host)?;
         // The mode is 0600: ssh refuses a key that others may read.
         client_key
@@ -97,11 +91,6 @@ impl DemoServer {
     /// A `known_hosts` file with its host key.
     pub fn known_hosts(&self) -> PathBuf {
         self.directory.path().join("known_hosts")
-    }
-
-    /// Its host key, as a line of a `.pub` file (`ssh-ed25519 AAAA...`).
-    pub fn host_key(&self) -> &str {
-        &self.host_key
     }
 
     /// Ends every session, waits for their tasks (at most 2 s), and removes the files.
