@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use rustix::process::Signal;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -22,7 +23,7 @@ pub(super) async fn ask(
     turn: OwnedMutexGuard<()>,
 ) -> Result<Zeroizing<String>, PromptError> {
     let mut asked = Asked::on(open()?, question, text)?;
-    let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
+    let mut continues = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let tty = asked.tty.try_clone()?;
     asked.show()?;
     let (tell, mut answer) = oneshot::channel();
@@ -101,6 +102,3 @@ impl Drop for Asked {
         }
     }
 }
-
-/// The signal to continue.
-const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -71,8 +72,8 @@ impl Top {
 
     async fn steer(&mut self, screen: &mut Screen) -> io::Result<()> {
         let mut keys = EventStream::new();
-        let mut stops = signal(SignalKind::from_raw(SIGTSTP))?;
-        let mut continues = signal(SignalKind::from_raw(SIGCONT))?;
+        let mut stops = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut continues = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         // The time of the next draw; `None` if nothing has changed.
         let mut next = Some(Instant::now());
         loop {
@@ -140,7 +141,3 @@ const AHEAD: usize = 16;
 const PAUSE: Duration = Duration::from_millis(30);
 /// The time limit for a command that was given before the user quit.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The signal of Ctrl-Z.
-const SIGTSTP: i32 = rustix::process::Signal::TSTP.as_raw();
-/// The signal to continue.
-const SIGCONT: i32 = rustix::process::Signal::CONT.as_raw();
