@@ -12,14 +12,17 @@ use super::{
 };
 use crate::printable::{Lines, printable};
 
-/// Reads all but the key files, whose names contain tokens that depend on other settings.
-pub(super) fn read(settings: &Settings, local: &Local) -> Result<AuthConfig, ConfigError> {
+pub(super) fn read(
+    settings: &Settings,
+    options: &SshOptions,
+    tokens: &Tokens<'_>,
+) -> Result<AuthConfig, ConfigError> {
     Ok(AuthConfig {
-        identity_files: Vec::new(),
-        certificate_files: Vec::new(),
+        identity_files: identity_files(settings, options, tokens),
+        certificate_files: certificate_files(settings, tokens),
         identities_only: settings.switch("identitiesonly", Switch::Off),
         pubkey_accepted_algorithms: signatures::accepted(settings)?,
-        identity_agent: identity_agent(settings.first("identityagent"), local),
+        identity_agent: identity_agent(settings.first("identityagent"), tokens.local),
         batch_mode: settings.switch("batchmode", Switch::Off),
         pubkey_authentication: settings.switch("pubkeyauthentication", Switch::On),
         kbd_interactive_authentication: settings.switch("kbdinteractiveauthentication", Switch::On),
@@ -71,7 +74,7 @@ fn identity_agent(value: Option<&str>, local: &Local) -> Option<PathBuf> {
 
 /// The private keys, those of the command line first. `ssh -G` omits the missing ones among them;
 /// they are kept here, so that their absence is reported when they would be used.
-pub(super) fn identity_files(
+fn identity_files(
     settings: &Settings,
     options: &SshOptions,
     tokens: &Tokens<'_>,
@@ -102,7 +105,7 @@ pub(super) fn identity_files(
     out
 }
 
-pub(super) fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec<PathBuf> {
+fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec<PathBuf> {
     let named = settings.all("certificatefile").filter(|f| *f != "none");
     named.filter_map(|text| expand("certificate", text, tokens)).collect()
 }

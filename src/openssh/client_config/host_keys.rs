@@ -1,17 +1,16 @@
 //! The host key settings of `ssh_config`.
 
-use super::local::Local;
 use super::parse::DEFAULTS;
 use super::settings::{Settings, invalid};
 use super::tokens::Tokens;
 use super::{ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
 
-/// Reads all but `KnownHostsCommand`, which `command` reads later because its tokens depend on other settings.
-pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, ConfigError> {
+pub(super) fn read(settings: &Settings, tokens: &Tokens<'_>) -> Result<HostKeyConfig, ConfigError> {
+    let local = tokens.local;
     Ok(HostKeyConfig {
         user_known_hosts_files: settings.files("userknownhostsfile", local),
         global_known_hosts_files: settings.files("globalknownhostsfile", local),
-        known_hosts_command: None,
+        known_hosts_command: command(settings, tokens)?,
         host_key_alias: settings.first("hostkeyalias").map(str::to_owned),
         strict_host_key_checking: strict(settings.first("stricthostkeychecking"))?,
         hash_known_hosts: settings.switch("hashknownhosts", Switch::Off),
@@ -22,10 +21,7 @@ pub(super) fn read(settings: &Settings, local: &Local) -> Result<HostKeyConfig, 
 }
 
 /// The program and its arguments, with all tokens expanded that are known already.
-pub(super) fn command(
-    settings: &Settings,
-    tokens: &Tokens<'_>,
-) -> Result<Option<Vec<String>>, ConfigError> {
+fn command(settings: &Settings, tokens: &Tokens<'_>) -> Result<Option<Vec<String>>, ConfigError> {
     let command = settings.first("knownhostscommand").filter(|command| *command != "none");
     let Some(command) = command else { return Ok(None) };
     let unreadable = || invalid("KnownHostsCommand", command);

@@ -118,34 +118,26 @@ fn build(
     options: &SshOptions,
 ) -> Result<ClientConfig, ConfigError> {
     keywords::refuse(settings, tokens.name)?;
-    let local = tokens.local;
     let way = connection::way(settings, options, &tokens)?;
     connection::refuse_descriptors(settings, &way)?;
-    let mut config = ClientConfig {
+    let reach = reach_config(settings, way)?;
+    let host_key_alias = settings.first("hostkeyalias");
+    let tokens = &Tokens { host_key_alias, jump: reach.way.last_jump(), ..tokens };
+    Ok(ClientConfig {
         name: tokens.name.to_owned(),
         host_name: tokens.host_name.to_owned(),
         port: tokens.port,
         user: tokens.user.to_owned(),
         hash: tokens.hash.map(str::to_owned),
         required_rsa_size: settings.number("RequiredRSASize", 1024)?,
-        reach: reach_config(settings, way)?,
-        auth: auth::read(settings, local)?,
-        host_keys: host_keys::read(settings, local)?,
+        auth: auth::read(settings, options, tokens)?,
+        host_keys: host_keys::read(settings, tokens)?,
         algorithms: algorithms::read(settings)?,
-        session: session_config(settings)?,
+        session: session_config(settings, tokens)?,
         process: process_config(settings)?,
         forwards: ConfiguredForwards::default(),
-    };
-    let tokens = config.tokens(local);
-    let identity_files = auth::identity_files(settings, options, &tokens);
-    let certificate_files = auth::certificate_files(settings, &tokens);
-    let known_hosts_command = host_keys::command(settings, &tokens)?;
-    let local_command = local_command(settings, &tokens)?;
-    config.auth.identity_files = identity_files;
-    config.auth.certificate_files = certificate_files;
-    config.host_keys.known_hosts_command = known_hosts_command;
-    config.session.local_command = local_command;
-    Ok(config)
+        reach,
+    })
 }
 
 fn reach_config(settings: &Settings, way: Way) -> Result<ReachConfig, ConfigError> {
@@ -159,13 +151,13 @@ fn reach_config(settings: &Settings, way: Way) -> Result<ReachConfig, ConfigErro
     })
 }
 
-fn session_config(settings: &Settings) -> Result<SessionConfig, ConfigError> {
+fn session_config(settings: &Settings, tokens: &Tokens<'_>) -> Result<SessionConfig, ConfigError> {
     Ok(SessionConfig {
         server_alive_interval: settings.time("ServerAliveInterval")?,
         server_alive_count_max: settings.number("ServerAliveCountMax", 3)?,
         compression: settings.switch("compression", Switch::Off),
         rekey_limit: connection::rekey_limit(settings)?,
-        local_command: None,
+        local_command: local_command(settings, tokens)?,
     })
 }
 
