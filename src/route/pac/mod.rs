@@ -47,7 +47,7 @@ pub enum Localhost {
 }
 
 /// A rule in the form that the script reads.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct PacRule<'a> {
     name: &'a str,
     ports: Vec<(u16, u16)>,
@@ -69,12 +69,8 @@ impl<'a> PacRule<'a> {
         let mut pac = Self {
             name: &rule.name,
             ports: conditions.ports.iter().map(|p| p.ports().into_inner()).collect(),
-            entries: None,
-            keywords: Vec::new(),
-            expressions: Vec::new(),
-            perhaps_names: false,
-            perhaps_addresses: false,
             direct: is_direct(&rule.action) && !needs_proxy(conditions),
+            ..Self::default()
         };
         if let Some(destinations) = &conditions.destinations {
             pac.add(destinations);
@@ -89,13 +85,9 @@ impl<'a> PacRule<'a> {
         let entries = ["=localhost", "*localhost", &loopback, &loopback6];
         Self {
             name: "localhost",
-            ports: Vec::new(),
             entries: Some(entries.into_iter().map(|entry| (entry.to_owned(), 1)).collect()),
-            keywords: Vec::new(),
-            expressions: Vec::new(),
-            perhaps_names: false,
-            perhaps_addresses: false,
             direct: true,
+            ..Self::default()
         }
     }
 
