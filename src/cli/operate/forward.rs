@@ -2,8 +2,7 @@
 
 use hyper::Method;
 
-use super::args::{ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs};
-use super::args::{ForwardRemoveArgs, SpecArgs, Which};
+use super::args::{ForwardAction, ForwardArgs, SpecArgs, Which};
 use super::{Done, FAILED, FINE, Failure, client, say_json, show, unless_refused};
 use crate::cli::configured::say;
 use crate::control::client::Client;
@@ -13,12 +12,19 @@ use crate::forward::{LocalForward, LocalListen, RemoteForward};
 
 pub(super) async fn run(args: ForwardArgs) -> Done {
     match args.action {
-        ForwardAction::Add(args) => {
-            let ForwardAddArgs { specs, server, name, which } = args;
-            add(which, &specs, server, name).await
+        ForwardAction::Add { specs, server, name, which } => add(which, &specs, server, name).await,
+        ForwardAction::List { json, which } => {
+            let found: Forwards = client(which)?.get("/v1/forwards").await?;
+            for forward in &found.forwards {
+                if json {
+                    say_json(forward);
+                } else {
+                    say(&format!("{}\n", show::forward_line(forward)));
+                }
+            }
+            Ok(FINE)
         }
-        ForwardAction::List(args) => list(args).await,
-        ForwardAction::Remove(args) => remove(args).await,
+        ForwardAction::Remove { ids, specs, which } => remove(which, &ids, &specs).await,
     }
 }
 
@@ -51,28 +57,13 @@ pub(super) async fn add(
     Ok(status)
 }
 
-async fn list(args: ForwardListArgs) -> Done {
-    let found: Forwards = client(args.which)?.get("/v1/forwards").await?;
-    for forward in &found.forwards {
-        if args.json {
-            say_json(forward);
-        } else {
-            say(&format!("{}\n", show::forward_line(forward)));
-        }
-    }
-    Ok(FINE)
-}
-
-async fn remove(args: ForwardRemoveArgs) -> Done {
-    if args.ids.is_empty() && all(&args.specs).is_empty() {
+async fn remove(which: Which, ids: &[u64], specs: &SpecArgs) -> Done {
+    if ids.is_empty() && all(specs).is_empty() {
         return Err(Failure::Words("name the forwards by id, or with -L, -R or -D".to_owned()));
     }
-    let client = client(args.which)?;
-    let mut status = remove_ids(&client, &args.ids).await?;
-    if !all(&args.specs).is_empty() {
-        status = status.max(cancel(&client, &args.specs).await?);
-    }
-    Ok(status)
+    let client = client(which)?;
+    let removed = remove_ids(&client, ids).await?;
+    Ok(removed.max(cancel(&client, specs).await?))
 }
 
 /// Removes the forwards with these specifications.

@@ -19,25 +19,36 @@ pub struct ForwardArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ForwardAction {
     /// Adds forwards; they outlive reconnects and reloads, and end with the program
-    Add(ForwardAddArgs),
+    Add {
+        #[command(flatten)]
+        specs: SpecArgs,
+        /// Over this server [default: as the rules say; for -R the only one]
+        #[arg(long, value_name = "SERVER")]
+        server: Option<String>,
+        /// Its name in rules
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Lists listeners and forwards
-    List(ForwardListArgs),
+    List {
+        /// As JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Removes forwards; open connections go on
-    Remove(ForwardRemoveArgs),
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ForwardAddArgs {
-    #[command(flatten)]
-    pub(in crate::cli::operate) specs: SpecArgs,
-    /// Over this server [default: as the rules say; for -R the only one]
-    #[arg(long, value_name = "SERVER")]
-    pub(in crate::cli::operate) server: Option<String>,
-    /// Its name in rules
-    #[arg(long, value_name = "NAME")]
-    pub(in crate::cli::operate) name: Option<String>,
-    #[command(flatten)]
-    pub(in crate::cli::operate) which: Which,
+    Remove {
+        /// The ids that `sockeye forward list` shows
+        #[arg(value_name = "ID")]
+        ids: Vec<u64>,
+        #[command(flatten)]
+        specs: SpecArgs,
+        #[command(flatten)]
+        which: Which,
+    },
 }
 
 /// Forwards, in the syntax of ssh.
@@ -52,24 +63,4 @@ pub(crate) struct SpecArgs {
     /// Listen here, as a proxy
     #[arg(short = 'D', value_name = "[bind:]port", value_parser = text::<LocalListen>)]
     pub(in crate::cli::operate) dynamic: Vec<String>,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ForwardListArgs {
-    /// As JSON, an object a line
-    #[arg(long)]
-    pub(in crate::cli::operate) json: bool,
-    #[command(flatten)]
-    pub(in crate::cli::operate) which: Which,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ForwardRemoveArgs {
-    /// The ids that `sockeye forward list` shows
-    #[arg(value_name = "ID")]
-    pub(in crate::cli::operate) ids: Vec<u64>,
-    #[command(flatten)]
-    pub(in crate::cli::operate) specs: SpecArgs,
-    #[command(flatten)]
-    pub(in crate::cli::operate) which: Which,
 }

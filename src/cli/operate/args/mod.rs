@@ -22,9 +22,7 @@ mod connections;
 mod forward;
 
 pub(crate) use connections::{ConnectionsArgs, KillArgs};
-pub(crate) use forward::{
-    ForwardAction, ForwardAddArgs, ForwardArgs, ForwardListArgs, ForwardRemoveArgs, SpecArgs,
-};
+pub(crate) use forward::{ForwardAction, ForwardArgs, SpecArgs};
 
 /// The running program to which a command is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
