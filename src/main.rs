@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use sockeye::app;
 use sockeye::cli::assemble::Assembled;
 use sockeye::cli::background::{self, Background, Stderr};
-use sockeye::cli::command::idle_flag;
 use sockeye::cli::command::{Command, ProxyCommand};
 use sockeye::cli::descriptors;
 use sockeye::cli::from_file::{FileCommand, Following};
@@ -177,9 +176,9 @@ async fn proxy_to(command: ProxyCommand, up: Up<'_>) -> anyhow::Result<ExitCode>
 }
 
 /// Logs configured options that have no effect.
-fn log_ineffective(flags: &[char], options: &app::Options) {
-    for words in flags.iter().filter_map(|flag| idle_flag(*flag)) {
-        tracing::debug!("{words}");
+fn log_ineffective(flags: &[String], options: &app::Options) {
+    for notice in flags {
+        tracing::debug!("{notice}");
     }
     for server in &options.servers {
         for (keyword, why) in &server.config.process.idle {

@@ -12,7 +12,7 @@ use crate::openssh::{ClientConfig, ConfigSource, Prompter};
 use crate::printable::counted;
 
 use super::assemble::{assemble, read_credentials};
-use super::command::{Command, ProxyCommand, idle_flag};
+use super::command::{Command, ProxyCommand};
 use super::configured::{self, ConfigFile, FileError};
 use super::exit::Exit;
 use super::from_file::FileCommand;
@@ -148,8 +148,8 @@ async fn check_host(proxy: &ProxyCommand, reach: Reach) -> anyhow::Result<()> {
         configured::say(&server::describe(server));
     }
     configured::say(&server::forwards(&options));
-    for flag in proxy.idle.iter().filter_map(|flag| idle_flag(*flag)) {
-        configured::say(&format!("  {flag}\n"));
+    for notice in &proxy.idle {
+        configured::say(&format!("  {notice}\n"));
     }
     for server in &options.servers {
         connect(server, reach).await?;

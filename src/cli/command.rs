@@ -62,8 +62,8 @@ pub struct ProxyCommand {
     pub sessions: Option<PoolSize>,
     /// The options that it shares with the proxy of a file.
     pub run: RunOptions,
-    /// Flags of ssh that have no effect here.
-    pub idle: Vec<char>,
+    /// The notices about flags of ssh that have no effect here.
+    pub idle: Vec<String>,
 }
 
 /// The demo: a proxy, a server and a target, all on this machine.
@@ -127,7 +127,8 @@ impl Command {
         }
         match args.server.clone() {
             Some(server) => {
-                let proxy = ProxyCommand::validate(args, &server, foreign.idle, problems)?;
+                let idle = foreign.idle.into_iter().filter_map(|flag| Flag::find(flag)?.idle());
+                let proxy = ProxyCommand::validate(args, &server, idle.collect(), problems)?;
                 Ok(Self::Proxy(Box::new(proxy)))
             }
             None => Ok(Self::File(FileCommand::validate(&args, problems)?)),
@@ -161,7 +162,7 @@ impl ProxyCommand {
     fn validate(
         mut args: Args,
         server: &str,
-        idle: Vec<char>,
+        idle: Vec<String>,
         mut problems: Vec<Problem>,
     ) -> Result<Self, Vec<Problem>> {
         if args.config.is_some() {
@@ -230,11 +231,6 @@ impl LogArgs {
         };
         LogOptions { verbosity, format: self.log_format.unwrap_or_default() }
     }
-}
-
-/// The notice about a flag of ssh that has no effect here.
-pub fn idle_flag(letter: char) -> Option<String> {
-    Flag::find(letter)?.idle()
 }
 
 /// Reads `-O`.
