@@ -182,7 +182,7 @@ fn rules(criterion: &mut Criterion) {
     for entries in [10, 10_000, 1_000_000] {
         let list = list_of(entries);
         eprintln!("a list of {}: {} bytes", list.len(), list.heap_bytes());
-        let mut builder = ConditionsBuilder::new();
+        let mut builder = ConditionsBuilder::default();
         builder.list(Arc::new(list));
         let conditions = builder.build().expect("conditions");
         let rule = Rule { name: "list".into(), conditions, action: Action::Reject };

@@ -64,7 +64,7 @@ fn read_one(
     lists: &mut Lists<'_>,
 ) -> Option<Rule> {
     let errors = source.report().errors();
-    let mut conditions = ConditionsBuilder::new();
+    let mut conditions = ConditionsBuilder::default();
     for (key, add) in TEXTS {
         for text in section.texts(key).unwrap_or_default() {
             if matches!(key, "cidr" | "source") {

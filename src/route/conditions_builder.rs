@@ -16,7 +16,7 @@ use super::trace::Kind;
 use crate::destination::{Host, InvalidDestination};
 
 /// Collects the conditions of one rule one at a time, so that the caller can report the position of each
-/// mistake. An invalid condition leaves the builder unchanged.
+/// mistake. An invalid condition leaves the builder unchanged. The default has no conditions, which match everything.
 #[derive(Debug, Default)]
 pub struct ConditionsBuilder {
     names: NameSetBuilder,
@@ -59,11 +59,6 @@ pub enum ConditionError {
 }
 
 impl ConditionsBuilder {
-    /// No conditions, which match everything.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// `domain`: this name only.
     pub fn domain(&mut self, name: &str) -> Result<(), ConditionError> {
         let name = parse_name(name)?;

@@ -13,7 +13,7 @@ use sockeye::route::{
 use crate::support::command;
 
 fn rule(name: &str, action: Action, fill: impl FnOnce(&mut ConditionsBuilder)) -> Rule {
-    let mut builder = ConditionsBuilder::new();
+    let mut builder = ConditionsBuilder::default();
     fill(&mut builder);
     Rule { name: name.into(), conditions: builder.build().expect("conditions"), action }
 }

@@ -11,7 +11,7 @@ use crate::destination::Host;
 
 /// A rule with these conditions that rejects.
 pub(super) fn rule(name: &str, fill: impl FnOnce(&mut ConditionsBuilder)) -> Rule {
-    let mut builder = ConditionsBuilder::new();
+    let mut builder = ConditionsBuilder::default();
     fill(&mut builder);
     let conditions = builder.build().expect("conditions");
     Rule { name: name.into(), conditions, action: Action::Reject }
@@ -201,7 +201,7 @@ fn direct_goes_only_to_the_addresses_that_were_checked() {
 
 #[test]
 fn errors_state_the_reason() {
-    let mut c = ConditionsBuilder::new();
+    let mut c = ConditionsBuilder::default();
     let error = |result: Result<(), ConditionError>| result.expect_err("a mistake").to_string();
     for (message, part) in [
         (error(c.domain("a b")), "not a host name"),
@@ -228,7 +228,7 @@ fn errors_state_the_reason() {
     let all = Rule { name: "all".into(), conditions, action: Action::Reject };
     assert!(matches(&all, "a.example"));
 
-    let mut useless = ConditionsBuilder::new();
+    let mut useless = ConditionsBuilder::default();
     useless.domain("a.example").expect("a name");
     useless.resolve(Resolve::Local);
     assert!(matches!(useless.build(), Err(ConditionError::NothingToResolve)));
