@@ -56,15 +56,16 @@ pub async fn run(
     tokio::pin!(shutdown);
     let (mut running, mut orders) = Running::bind(&options, prompter).await?;
     let stdio = options.stdio.clone();
-    let started = tokio::select! {
+    // The result, if it is known before anything is served.
+    let ended = tokio::select! {
         // Boxed because the state of a login is large and short-lived.
-        started = Box::pin(running.start(options)) => started.map(|()| Started::Running),
-        () = &mut shutdown => Ok(Started::Stopped),
-        _ = orders.stop() => Ok(Started::Stopped),
+        started = Box::pin(running.start(options)) => started.err().map(Err),
+        () = &mut shutdown => Some(Ok(())),
+        _ = orders.stop() => Some(Ok(())),
     };
-    if !matches!(started, Ok(Started::Running)) {
+    if let Some(ended) = ended {
         running.abandon().await;
-        return started.map(drop);
+        return ended;
     }
     ready();
     manager::ready();
@@ -87,12 +88,6 @@ pub async fn run(
     };
     running.stop(now).await;
     ended
-}
-
-enum Started {
-    /// The program serves.
-    Running,
-    Stopped,
 }
 
 /// Carries out orders, and reloads with each of the `next` options, until `over` completes or a stop is
