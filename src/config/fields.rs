@@ -92,22 +92,6 @@ impl<'a> Fields<'a> {
         text
     }
 
-    pub(super) fn required(
-        &mut self,
-        keys: &'static [&'static str; 1],
-        example: &str,
-    ) -> Option<Text<'a>> {
-        let key = keys[0];
-        if self.table.get(key).is_none() {
-            self.known.push(key);
-            let what = format!("{} has no '{key}'", self.name);
-            let hint = format!("write {key} = {example}");
-            self.source.error_of(self.missing(keys), &self.span, what, hint);
-            return None;
-        }
-        self.text(key)
-    }
-
     /// A list of strings; a single string is a list of one. Other values are reported and left out.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'a>>> {
         let values = self.values(key)?;

@@ -36,7 +36,12 @@ pub(super) fn read(
     let mut places: Vec<Range<usize>> = Vec::with_capacity(sections.len());
     let mut listeners: Vec<ListenerConfig> = Vec::with_capacity(sections.len());
     for mut section in sections {
-        let text = section.required(&["address"], "\"127.0.0.1:1080\"");
+        let text = section.text("address");
+        if section.span_of("address").is_none() {
+            let cause = section.missing(&["address"]);
+            let hint = "write address = \"127.0.0.1:1080\"";
+            source.error_of(cause, &section.span(), "[[listen]] has no 'address'", hint);
+        }
         let name = section.text("name");
         called.extend(name.as_ref().or(text.as_ref()).map(|text| Arc::from(*text.get_ref())));
         let Some((listener, place)) = read_one(source, section, text, name) else { continue };
