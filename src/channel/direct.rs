@@ -67,7 +67,10 @@ impl Shared {
 impl DirectReader {
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         if let Some(end) = &mut self.end {
-            return end.as_mut().poll(cx);
+            let event = ready!(end.as_mut().poll(cx));
+            // A channel of a session does not tell its end twice either.
+            *end = Box::pin(poll_fn(|_| Poll::Ready(None)));
+            return Poll::Ready(event);
         }
         Poll::Ready(match ready!(self.shared.socket.poll_read(cx, &mut self.buffer)) {
             Ok(0) => {

@@ -123,6 +123,24 @@ async fn a_client_that_disconnects_resets_the_target() {
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::ClientGone);
 }
 
+/// A relay whose client leaves before it has read everything asks for the end of a channel that has ended.
+#[tokio::test]
+async fn nothing_comes_after_the_end() {
+    for end in [Some(Incoming::Close), None] {
+        let (direct, mut target) = connected().await;
+        let (mut reader, writer, _) = Channel::from(direct).split();
+        target.shutdown().await.expect("half-closed");
+        assert_eq!(soon(reader.recv()).await, Some(Incoming::Eof));
+        if end.is_some() {
+            writer.send_eof().await.expect("half-closed");
+        } else {
+            reset(target);
+        }
+        assert_eq!(soon(reader.recv()).await, end);
+        assert_eq!(soon(reader.recv()).await, None);
+    }
+}
+
 #[tokio::test]
 async fn a_slow_client_slows_its_target_and_uses_no_memory() {
     let Short { mut client, mut target, relayer, relay } = short().await;
