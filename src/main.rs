@@ -4,6 +4,7 @@ mod allocator;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sockeye::app;
@@ -139,8 +140,12 @@ fn work(
         };
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
     })?;
-    // A thread that waits for a password would block an ordinary shutdown.
-    runtime.shutdown_background();
+    match &ended {
+        // Nothing is left but threads that wait for input or for a file.
+        Ok(_) => runtime.shutdown_background(),
+        // Tasks that were cut off remove their sockets' files and end their processes when they are dropped.
+        Err(_) => runtime.shutdown_timeout(DROP_LIMIT),
+    }
     Ok(ended.map(|result| {
         result.unwrap_or_else(|error| {
             // The reason of the end is not one of the lines that are dropped.
@@ -263,5 +268,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The time for tasks to be dropped after a signal, in case a thread is blocked.
+const DROP_LIMIT: Duration = Duration::from_secs(1);
 /// The exit status for a mistake in the command line, or in a file that it names.
 const WRONG_USAGE: u8 = 2;

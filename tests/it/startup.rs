@@ -21,7 +21,7 @@ use crate::support::socks::Protocol;
 use crate::support::sshd::Sshd;
 use crate::support::target::Target;
 use crate::support::web::Web;
-use crate::support::{free_port, process, wait};
+use crate::support::{command, free_port, process, wait};
 
 #[test]
 fn help_and_version_succeed() {
@@ -298,6 +298,30 @@ fn a_second_signal_exits_at_once() {
 }
 
 #[test]
+#[ignore = "needs ssh, taskset"]
+fn a_signal_before_the_first_session_leaves_no_socket() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let login = Login::new();
+    let config = login.ssh_config(silent.local_addr().expect("bound").port(), &[]);
+    let control = login.path("control.sock");
+    for _ in 0..30 {
+        // On one processor, the thread that ends the program is faster than those that drop its tasks.
+        let mut command = command("taskset");
+        command
+            .args(["--cpu-list", &a_processor()])
+            .arg(program().get_program())
+            .arg("-F")
+            .arg(&config);
+        command.args(["-D", "127.0.0.1:0", "-S"]).arg(&control).arg(HOST);
+        let mut proxy = Sockeye::spawn(command);
+        wait::until("it can be controlled", || control.exists());
+        proxy.terminate();
+        proxy.wait();
+        assert!(!control.exists());
+    }
+}
+
+#[test]
 #[ignore = "needs sshd"]
 fn a_unix_socket_is_removed_at_the_end() {
     let sshd = Sshd::start();
@@ -309,6 +333,13 @@ fn a_unix_socket_is_removed_at_the_end() {
     proxy.terminate();
     assert_eq!(proxy.wait().code(), Some(0));
     assert!(!socket.exists());
+}
+
+/// The number of a processor that may be used.
+fn a_processor() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let (_, list) = status.split_once("Cpus_allowed_list:").expect("a list");
+    list.trim_start().chars().take_while(char::is_ascii_digit).collect()
 }
 
 /// Runs a command that must end by itself.
