@@ -56,6 +56,7 @@ node nodejs
 npm npm
 unshare util-linux
 setpriv util-linux
+taskset util-linux
 mount mount
 cc build-essential
 pip3 python3-pip
