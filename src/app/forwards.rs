@@ -81,7 +81,7 @@ pub(super) fn validate(
     credentials: Option<Arc<ProxyCredentials>>,
 ) -> Result<ForwardOptions, ForwardRefusal> {
     let ForwardOrder { kind, server, name } = order;
-    let mut names: Vec<_> = servers.iter().map(|(name, _)| Arc::clone(name)).collect();
+    let mut names: Vec<_> = servers.keys().cloned().collect();
     names.sort();
     if let Some(wanted) = server.as_ref().filter(|wanted| !names.contains(wanted)) {
         let (wanted, known) = (wanted.to_string(), names.join(", "));

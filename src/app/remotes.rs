@@ -61,7 +61,7 @@ impl RemoteSet {
         on_failure: OnForwardFailure,
     ) -> Result<(), Error> {
         for options in forwards {
-            let Some(pool) = servers.pool(&options.server) else {
+            let Some(pool) = servers.get(&options.server) else {
                 warn!("{}: there is no server {}", options.forward, options.server);
                 continue;
             };
@@ -137,7 +137,7 @@ impl RemoteSet {
         let mut kept = Vec::new();
         for running in std::mem::take(&mut self.running) {
             let same_server = servers
-                .pool(&running.options.server)
+                .get(&running.options.server)
                 .is_some_and(|pool| pool.is_same_as(&running.pool));
             match added.iter().position(|options| *options == running.options) {
                 Some(same) if same_server => {

@@ -147,7 +147,7 @@ impl Running {
         self.remotes.reload(options.remote_forwards, &servers).await;
         let routes = self.routes.load();
         let is_rule = |name: &str| routes.router.rules().iter().any(|rule| *rule.name == *name);
-        self.registry.connections.keep(|name| servers.pool(name).is_some(), is_rule);
+        self.registry.connections.keep(|name| servers.contains_key(name), is_rule);
         self.changes = remaining;
         Ok(())
     }

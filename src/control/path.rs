@@ -114,7 +114,7 @@ impl Program {
         let routes = self.0.routes.load();
         let living = LazyCell::new(|| self.0.registry.connections.living());
         let mut probes = JoinSet::new();
-        for (name, pool) in routes.servers.iter() {
+        for (name, pool) in &routes.servers {
             if pool.availability() != Availability::Ready {
                 self.proofs().remove(name);
                 continue;

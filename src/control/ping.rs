@@ -145,7 +145,7 @@ impl Program {
     /// Measures a round trip on the session of a connection.
     async fn round_trip(&self, connection: &Connection) -> Option<Duration> {
         let routes = self.0.routes.load();
-        let pool = routes.servers.pool(&connection.server()?)?.clone();
+        let pool = routes.servers.get(&connection.server()?)?.clone();
         timeout(PATIENCE, pool.round_trip_of(connection.session()?)).await.ok()?
     }
 

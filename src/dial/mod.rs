@@ -197,7 +197,7 @@ impl Dialer {
         via: &'a Via,
     ) -> (Vec<&'a Arc<str>>, Vec<&'a Pool>) {
         let known: Vec<_> =
-            via.servers.iter().filter_map(|name| Some((name, servers.pool(name)?))).collect();
+            via.servers.iter().filter_map(|name| Some((name, servers.get(name)?))).collect();
         if known.len() < 2 || via.select == Select::Order {
             return known.into_iter().unzip();
         }
@@ -259,7 +259,7 @@ fn view(pool: &Pool) -> View {
 fn no_session(servers: &Servers, via: &Via) -> DialError {
     let missing = via.servers.iter().map(|server| MissingSession {
         server: Arc::clone(server),
-        reason: servers.pool(server).map_or_else(|| "not configured".to_owned(), Pool::reason),
+        reason: servers.get(server).map_or_else(|| "not configured".to_owned(), Pool::reason),
     });
     DialError::NoSession { servers: missing.collect() }
 }

@@ -1,7 +1,6 @@
 //! The SSH servers by name and the rules that choose between them, replaced together atomically.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -22,36 +21,15 @@ pub struct Routes {
 }
 
 /// The pools by server name.
-#[derive(Clone, Debug, Default)]
-pub struct Servers {
-    pools: HashMap<Arc<str>, Pool>,
-}
+pub type Servers = HashMap<Arc<str>, Pool>;
 
 /// The current routes. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CurrentRoutes {
     routes: Arc<ArcSwap<Routes>>,
     replaced: Arc<AtomicU64>,
     /// The last used server of each list, for `Latency`.
     pub(super) memory: Arc<Memory>,
-}
-
-impl Servers {
-    /// The pool of a server.
-    pub fn pool(&self, name: &str) -> Option<&Pool> {
-        self.pools.get(name)
-    }
-
-    /// All pools, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Pool)> {
-        self.pools.iter()
-    }
-}
-
-impl FromIterator<(Arc<str>, Pool)> for Servers {
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Pool)>>(pools: I) -> Self {
-        Self { pools: pools.into_iter().collect() }
-    }
 }
 
 impl CurrentRoutes {
@@ -75,11 +53,5 @@ impl CurrentRoutes {
     /// The current routes.
     pub fn load(&self) -> Arc<Routes> {
         self.routes.load_full()
-    }
-}
-
-impl fmt::Debug for CurrentRoutes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CurrentRoutes").field(&self.load()).finish()
     }
 }
