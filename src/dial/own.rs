@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use crate::destination::leads_to;
 use crate::lock::lock;
@@ -28,8 +28,8 @@ pub enum BoundAddress {
     Unix(PathBuf),
 }
 
-/// The kind of listener, which decides which requests may be connected to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of listener, which decides which requests may be connected to it; the strictest is last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A proxy or a forward. A request to a proxy would loop; a forward may target one, as in ssh.
     Listener,
@@ -47,43 +47,30 @@ impl OwnAddresses {
     /// Registers an address.
     pub fn register(&self, address: BoundAddress, kind: Kind) -> Registered {
         let own = Arc::new(Own { address, kind });
-        self.lock().push(Arc::clone(&own));
+        lock(&self.0).push(Arc::clone(&own));
         Registered { own, own_addresses: self.clone() }
     }
 
     /// What a connection from here to this address would reach.
     pub fn at(&self, address: SocketAddr) -> Option<Kind> {
-        let owns = self.lock();
-        let found = owns.iter().filter(|own| match &own.address {
-            BoundAddress::Tcp(bound) => is_at(*bound, address),
-            BoundAddress::Unix(_) => false,
-        });
-        strictest(found)
+        self.strictest(|own| matches!(own, BoundAddress::Tcp(bound) if is_at(*bound, address)))
     }
 
     /// What a connection to this path would reach.
     pub fn at_path(&self, path: &Path) -> Option<Kind> {
-        let owns = self.lock();
-        let found = owns.iter().filter(|own| match &own.address {
-            BoundAddress::Unix(bound) => is_same_file(bound, path),
-            BoundAddress::Tcp(_) => false,
-        });
-        strictest(found)
+        self.strictest(|own| matches!(own, BoundAddress::Unix(bound) if is_same_file(bound, path)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Own>>> {
-        lock(&self.0)
+    fn strictest(&self, is_reached: impl Fn(&BoundAddress) -> bool) -> Option<Kind> {
+        let owns = lock(&self.0);
+        owns.iter().filter(|own| is_reached(&own.address)).map(|own| own.kind).max()
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.own_addresses.lock().retain(|own| !Arc::ptr_eq(own, &self.own));
+        lock(&self.own_addresses.0).retain(|own| !Arc::ptr_eq(own, &self.own));
     }
-}
-
-fn strictest<'a>(found: impl Iterator<Item = &'a Arc<Own>>) -> Option<Kind> {
-    found.map(|own| own.kind).max_by_key(|kind| *kind == Kind::Control)
 }
 
 /// Whether a connection to `address` reaches a socket bound to `bound`.
@@ -92,16 +79,12 @@ fn is_at(bound: SocketAddr, address: SocketAddr) -> bool {
         && leads_to(address.ip()).any(|ip| {
             let bound = bound.ip().to_canonical();
             if bound.is_unspecified() {
-                bound.is_ipv4() == ip.is_ipv4() && is_local(SocketAddr::new(ip, 0))
+                // A socket can be bound to this machine's addresses only.
+                bound.is_ipv4() == ip.is_ipv4() && UdpSocket::bind((ip, 0)).is_ok()
             } else {
                 bound == ip
             }
         })
-}
-
-/// Whether it is an address of this machine, to which a socket can be bound.
-fn is_local(address: SocketAddr) -> bool {
-    UdpSocket::bind(address).is_ok()
 }
 
 /// Whether both paths lead to the same socket, following links.
