@@ -1,12 +1,11 @@
 //! Who is to blame for a failed request, and its code in each protocol, in one table.
 
-use std::fmt;
-
 use super::DialError;
 use crate::ssh::Refusal;
 
 /// Who is to blame for a failed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display)]
+#[strum(serialize_all = "snake_case")]
 pub enum Blame {
     /// The tunnel: there is no session to the SSH server, or the session does not answer.
     Tunnel,
@@ -69,18 +68,6 @@ impl DialError {
             Self::Loop => (Client, 2, 502, "proxy_loop_detected", Prohibited),
         };
         FailureCodes { blame, socks5, http, proxy_status, ssh }
-    }
-}
-
-impl fmt::Display for Blame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tunnel => "tunnel",
-            Self::Server => "server",
-            Self::Target => "target",
-            Self::Client => "client",
-            Self::Machine => "machine",
-        })
     }
 }
 
