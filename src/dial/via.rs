@@ -1,12 +1,9 @@
 //! A session on one of several servers: the first server that has one, without a long wait for those that have
 //! none.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, select_all};
 use tokio::time::sleep;
 
 use crate::pool::{Availability, Placed, Pool};
@@ -50,7 +47,8 @@ impl Server for &Pool {
 }
 
 /// A session on one of `servers`, and the index of that server. Each server is tried when the previous one is
-/// down or has had no session for [`PATIENCE`]. If none has a session, the first to get one wins.
+/// down or has had no session for [`PATIENCE`]. If none has a session, the first to get one wins. There must be
+/// at least one server.
 ///
 /// # Cancel safety
 ///
@@ -66,51 +64,23 @@ pub(super) async fn place<S: Server>(servers: &[S], target: &Target) -> (usize, 
     }
     // A server that is down is tried last.
     let is_down = |&index: &usize| servers[index].availability() == Availability::Down;
-    let (down, mut waiting): (VecDeque<usize>, VecDeque<usize>) =
-        (0..servers.len()).partition(is_down);
-    let mut asked = Asked { servers, target, pending: Vec::new() };
-    while let Some(next) = waiting.pop_front() {
-        asked.ask(next);
+    let (down, waiting): (Vec<usize>, Vec<usize>) = (0..servers.len()).partition(is_down);
+    let ask = |index: usize| -> BoxFuture<'_, (usize, S::Placed)> {
+        Box::pin(async move { (index, servers[index].place(target).await) })
+    };
+    let mut asked = Vec::new();
+    for next in waiting {
+        asked.push(ask(next));
         tokio::select! {
             biased;
-            placed = asked.first() => return placed,
+            (placed, ..) = select_all(&mut asked) => return placed,
             () = down_at(&servers[next]) => {}
             () = sleep(PATIENCE) => {}
         }
     }
-    for index in down {
-        asked.ask(index);
-    }
-    asked.first().await
-}
-
-/// A pending wait for a session.
-type Placing<'a, P> = Pin<Box<dyn Future<Output = P> + Send + 'a>>;
-
-/// The pending waits, in order.
-struct Asked<'a, S: Server> {
-    servers: &'a [S],
-    target: &'a Target,
-    pending: Vec<(usize, Placing<'a, S::Placed>)>,
-}
-
-impl<S: Server> Asked<'_, S> {
-    fn ask(&mut self, index: usize) {
-        self.pending.push((index, Box::pin(self.servers[index].place(self.target))));
-    }
-
-    /// The first wait that succeeds.
-    async fn first(&mut self) -> (usize, S::Placed) {
-        poll_fn(|cx| {
-            for (index, place) in &mut self.pending {
-                if let Poll::Ready(placed) = place.as_mut().poll(cx) {
-                    return Poll::Ready((*index, placed));
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
+    asked.extend(down.into_iter().map(ask));
+    let (placed, ..) = select_all(asked).await;
+    placed
 }
 
 /// Completes when the server is down.
