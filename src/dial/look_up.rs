@@ -17,14 +17,12 @@ pub(crate) async fn look_up(name: &str) -> Option<Vec<IpAddr>> {
     let found = bounded(&LOOK_UPS, move || (asked, 0).to_socket_addrs());
     match timeout(LOOK_UP, found).await.ok()? {
         Ok(found) => {
-            let mut addresses: Vec<_> = found.map(|address| address.ip().to_canonical()).collect();
-            let mut seen = Vec::new();
-            addresses.retain(|ip| {
-                !seen.contains(ip) && {
-                    seen.push(*ip);
-                    true
+            let mut addresses = Vec::new();
+            for ip in found.map(|address| address.ip().to_canonical()) {
+                if !addresses.contains(&ip) {
+                    addresses.push(ip);
                 }
-            });
+            }
             Some(addresses)
         }
         Err(error) => {
