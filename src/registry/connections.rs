@@ -25,7 +25,7 @@ struct Table {
     /// The last ones that ended, the newest last. Locked while a connection moves from the live to the counted
     /// ones.
     ended: Mutex<VecDeque<Arc<Connection>>>,
-    tallies: Tallies,
+    tallies: Arc<Tallies>,
     events: Events,
 }
 
@@ -37,7 +37,7 @@ pub struct Tracked {
 }
 
 impl Connections {
-    pub(super) fn new(tallies: Tallies, events: Events) -> Self {
+    pub(super) fn new(tallies: Arc<Tallies>, events: Events) -> Self {
         Self(Arc::new(Table { tallies, events, ..Table::default() }))
     }
 

@@ -16,6 +16,8 @@
 //! All labels come from closed sets: the enums here, and names from the configuration. What a client sends (a
 //! target, a user) is kept only with its connection, and discarded with it.
 
+use std::sync::Arc;
+
 mod connection;
 mod connections;
 mod event;
@@ -48,14 +50,14 @@ pub struct Registry {
     /// The listeners and forwards.
     pub forwards: Forwards,
     /// The counters since the start.
-    pub tallies: Tallies,
+    pub tallies: Arc<Tallies>,
     /// What happens.
     pub events: Events,
 }
 
 impl Registry {
     /// The handle to which the pool of one server writes.
-    pub fn server_log(&self, server: &std::sync::Arc<str>) -> ServerLog {
+    pub fn server_log(&self, server: &Arc<str>) -> ServerLog {
         ServerLog::new(server, &self.tallies, self.events.clone())
     }
 }
@@ -63,9 +65,9 @@ impl Registry {
 impl Default for Registry {
     /// An empty registry.
     fn default() -> Self {
-        let (tallies, events) = (Tallies::default(), Events::default());
+        let (tallies, events) = (Arc::<Tallies>::default(), Events::default());
         Self {
-            connections: Connections::new(tallies.clone(), events.clone()),
+            connections: Connections::new(Arc::clone(&tallies), events.clone()),
             forwards: Forwards::new(events.clone()),
             tallies,
             events,

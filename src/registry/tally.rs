@@ -23,8 +23,8 @@ pub const CARRIED_DIRECT: &str = "(direct)";
 /// The name under which requests that nothing carried are counted.
 pub const CARRIED_BY_NONE: &str = "(none)";
 
-/// All counters. Clones share them.
-#[derive(Clone, Debug, Default)]
+/// All counters.
+#[derive(Debug, Default)]
 pub struct Tallies {
     /// By server; `(direct)` and `(none)` for requests without one.
     pub servers: Names<ServerTally>,
@@ -33,7 +33,7 @@ pub struct Tallies {
     /// By listener.
     pub listeners: Names<ListenerTally>,
     /// The bytes of removed servers.
-    forgotten: Arc<Mutex<Traffic>>,
+    forgotten: Mutex<Traffic>,
 }
 
 /// The counters of one server, or of requests without one.
@@ -86,9 +86,9 @@ pub struct ListenerTally {
     look_ups: LookUps,
 }
 
-/// Counters by name. Clones share them.
-#[derive(Debug)]
-pub struct Names<T>(Arc<RwLock<BTreeMap<Arc<str>, Arc<T>>>>);
+/// Counters by name.
+#[derive(Debug, Default)]
+pub struct Names<T>(RwLock<BTreeMap<Arc<str>, Arc<T>>>);
 
 impl Tallies {
     /// Removes other servers and rules; the bytes of the servers are kept.
@@ -203,18 +203,6 @@ impl<T: Default> Names<T> {
             mem::take(&mut *names).into_iter().partition(|(name, _)| keep(name));
         *names = kept;
         forgotten
-    }
-}
-
-impl<T> Clone for Names<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Default for Names<T> {
-    fn default() -> Self {
-        Self(Arc::default())
     }
 }
 
