@@ -86,13 +86,14 @@ impl Relayer {
         let closing = {
             let mut up = pin!(up::pump(&client, early, &writer));
             let (down_end, up_end) = self.pump(&client, &mut reader, up.as_mut()).await;
-            match down_end {
-                DownEnd::Eof => until_closed(&mut reader, up, up_end).await,
-                DownEnd::Closed => Closing::of(up_end),
-                DownEnd::CutAfterEof => Closing::after_cut(up_end),
-                DownEnd::Cut => Closing::Cut,
-                DownEnd::ClientGone => Closing::without_client(up_end),
-                DownEnd::NoRoom => Closing::NoRoom,
+            match (down_end, up_end) {
+                (DownEnd::Eof, up_end) => until_closed(&mut reader, up, up_end).await,
+                (DownEnd::Closed | DownEnd::CutAfterEof, Some(UpEnd::Eof)) => Closing::Done,
+                (DownEnd::Closed, _) => Closing::ClientStillSends,
+                (DownEnd::CutAfterEof | DownEnd::Cut, _) => Closing::Cut,
+                (DownEnd::ClientGone, Some(UpEnd::Eof)) => Closing::ClientGone,
+                (DownEnd::ClientGone, _) => Closing::ClientReset,
+                (DownEnd::NoRoom, _) => Closing::NoRoom,
             }
         };
         closing.finish(client, &mut reader, &writer).await
@@ -202,30 +203,6 @@ impl Closing {
                 Outcome::ClientGone
             }
             Self::NoRoom => Outcome::NoRoom,
-        }
-    }
-
-    /// The server has sent CLOSE.
-    fn of(up_end: Option<UpEnd>) -> Self {
-        match up_end {
-            Some(UpEnd::Eof) => Self::Done,
-            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientStillSends,
-        }
-    }
-
-    /// The session ended after the server's EOF.
-    fn after_cut(up_end: Option<UpEnd>) -> Self {
-        match up_end {
-            Some(UpEnd::Eof) => Self::Done,
-            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::Cut,
-        }
-    }
-
-    /// The client is gone.
-    fn without_client(up_end: Option<UpEnd>) -> Self {
-        match up_end {
-            Some(UpEnd::Eof) => Self::ClientGone,
-            Some(UpEnd::ClientGone | UpEnd::ChannelGone) | None => Self::ClientReset,
         }
     }
 
