@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::channel::{Channel, Incoming, Reader, Writer};
 use crate::registry::Outcome;
-use crate::stream::RelayEnd;
+use crate::stream::{RelayEnd, drain};
 
 mod backlog;
 mod down;
@@ -183,7 +183,8 @@ impl Closing {
                 Outcome::Clean
             }
             Self::ClientStillSends => {
-                discard(&client).await;
+                // Closing a socket with unread data sends a RST, which can overtake data in transit to the client.
+                let _ = timeout(LINGER, drain(&client)).await;
                 Outcome::Clean
             }
             // Dropping the client resets it, unless it has received EOF.
@@ -255,17 +256,6 @@ async fn closed(reader: &mut Reader) -> Option<()> {
             Incoming::Data(_) | Incoming::Eof => {}
         }
     }
-}
-
-/// Reads what the client still sends: closing a socket with unread data sends a RST, which can overtake data in
-/// transit to the client.
-async fn discard<C: RelayEnd>(client: &C) {
-    let _ = timeout(LINGER, async {
-        while let Ok(chunk) = up::read(client).await
-            && !chunk.is_empty()
-        {}
-    })
-    .await;
 }
 
 /// How long to wait for the server to close a channel after both EOFs, a failed write, or the client's end.

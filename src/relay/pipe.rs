@@ -3,7 +3,6 @@
 //!
 //! A relay serves the other end, so that the guarantees about EOF and resets are kept in one place.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::lock::lock;
 use crate::registry::Connection;
-use crate::stream::{READ_SIZE, RelayEnd};
+use crate::stream::{READ_SIZE, RelayEnd, append, drain};
 
 /// One end of a pipe. If the other end is cut, reads fail with `ConnectionReset`, or with `ConnectionAborted`
 /// if the user killed the connection; they never return EOF.
@@ -104,17 +103,7 @@ impl Pipe {
 
 impl RelayEnd for Pipe {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let start = buf.len();
-        buf.resize(start + READ_SIZE, 0);
-        let mut read = ReadBuf::new(&mut buf[start..]);
-        let polled = self.poll_read_shared(cx, &mut read);
-        let end = start + read.filled().len();
-        if polled.is_pending() && start == 0 {
-            *buf = BytesMut::new();
-        } else {
-            buf.truncate(end);
-        }
-        polled.map_ok(|()| end - start)
+        append(buf, |read| self.poll_read_shared(cx, read))
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -145,10 +134,7 @@ impl RelayEnd for Pipe {
 
     /// Reads until the other end is gone: a relay may receive nothing until there is room here.
     async fn discard(&self) {
-        let mut buffer = BytesMut::new();
-        while let Ok(1..) = poll_fn(|cx| RelayEnd::poll_read(self, cx, &mut buffer)).await {
-            buffer.clear();
-        }
+        drain(self).await;
         self.gone().await;
     }
 }
@@ -195,6 +181,8 @@ impl AsyncWrite for Pipe {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use futures_util::FutureExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

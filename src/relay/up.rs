@@ -1,7 +1,6 @@
 //! From the client to the channel.
 
 use std::future::poll_fn;
-use std::io;
 
 use bytes::{Bytes, BytesMut};
 
@@ -45,11 +44,4 @@ pub(super) async fn pump<C: RelayEnd>(client: &C, early: Bytes, writer: &Writer)
         Ok(()) => UpEnd::Eof,
         Err(_) => UpEnd::ChannelGone,
     }
-}
-
-/// Reads once; empty at EOF.
-pub(super) async fn read<C: RelayEnd>(client: &C) -> io::Result<Bytes> {
-    let mut buffer = BytesMut::new();
-    poll_fn(|cx| client.poll_read(cx, &mut buffer)).await?;
-    Ok(buffer.freeze())
 }

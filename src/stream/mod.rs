@@ -8,8 +8,8 @@ mod socket;
 mod stdio;
 
 pub use processes::Process;
-pub(crate) use relay_end::READ_SIZE;
 pub use relay_end::RelayEnd;
+pub(crate) use relay_end::{READ_SIZE, append, drain};
 pub use socket::Socket;
 pub(crate) use stdio::Stdio;
 

@@ -1,9 +1,11 @@
 //! One end of a relay.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use tokio::io::ReadBuf;
 
 /// A socket, a pipe or standard input and output, as one end of a relay: read and written concurrently through
 /// a shared reference. "The client" is the peer of this end.
@@ -34,6 +36,32 @@ pub trait RelayEnd: Send + Sync {
     fn discard(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
+}
+
+/// Reads everything that the client still sends, and discards it.
+pub(crate) async fn drain(client: &impl RelayEnd) {
+    let mut buffer = BytesMut::new();
+    while let Ok(1..) = poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {
+        buffer.clear();
+    }
+}
+
+/// Appends to `buf` what `read` reads. An empty buffer is released if there is nothing to read.
+pub(crate) fn append(
+    buf: &mut BytesMut,
+    read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<usize>> {
+    let start = buf.len();
+    buf.resize(start + READ_SIZE, 0);
+    let mut chunk = ReadBuf::new(&mut buf[start..]);
+    let polled = read(&mut chunk);
+    let count = chunk.filled().len();
+    if polled.is_pending() && start == 0 {
+        *buf = BytesMut::new();
+    } else {
+        buf.truncate(start + count);
+    }
+    polled.map_ok(|()| count)
 }
 
 /// The maximum size of one read in bytes.

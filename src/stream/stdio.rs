@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Stdin, stdin};
+use tokio::io::{AsyncRead, AsyncWrite, Stdin, stdin};
 
 use crate::lock::lock;
-use crate::stream::{READ_SIZE, RelayEnd};
+use crate::stream::{RelayEnd, append};
 
 /// Standard input and output, which nothing else may use meanwhile.
 #[derive(Debug)]
@@ -33,17 +33,7 @@ impl Stdio {
 
 impl RelayEnd for Stdio {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let start = buf.len();
-        buf.resize(start + READ_SIZE, 0);
-        let mut read = ReadBuf::new(&mut buf[start..]);
-        let polled = Pin::new(&mut *lock(&self.input)).poll_read(cx, &mut read);
-        let end = start + read.filled().len();
-        if polled.is_pending() && start == 0 {
-            *buf = BytesMut::new();
-        } else {
-            buf.truncate(end);
-        }
-        polled.map_ok(|()| end - start)
+        append(buf, |read| Pin::new(&mut *lock(&self.input)).poll_read(cx, read))
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
