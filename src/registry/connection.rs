@@ -113,14 +113,13 @@ impl Connection {
 
     /// When it entered its state.
     pub fn since(&self) -> Instant {
-        let marks = &self.marks;
-        let mark = match self.state() {
-            State::Waiting => 0,
-            State::Opening => marks.placed.load(Relaxed),
-            State::Relaying | State::HalfClosed => marks.opened.load(Relaxed),
-            State::Ended => marks.ended.load(Relaxed),
+        let entered = match self.state() {
+            State::Waiting => None,
+            State::Opening => at(&self.marks.placed),
+            State::Relaying | State::HalfClosed => at(&self.marks.opened),
+            State::Ended => at(&self.marks.ended),
         };
-        self.began + Duration::from_micros(mark.saturating_sub(1))
+        self.began + entered.unwrap_or_default()
     }
 
     /// The rule that decided its route; none if the default did.
@@ -141,7 +140,7 @@ impl Connection {
 
     /// Whether the connection to the target was established.
     pub(super) fn is_open(&self) -> bool {
-        self.marks.opened.load(Relaxed) != 0
+        at(&self.marks.opened).is_some()
     }
 
     /// The number of the session that carries it.
@@ -156,7 +155,6 @@ impl Connection {
 
     /// How long each stage has taken so far.
     pub fn stages(&self) -> Stages {
-        let at = |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1).map(Duration::from_micros);
         let marks = &self.marks;
         let after = |mark: &AtomicU64, before: &AtomicU64| {
             Some(at(mark)?.saturating_sub(at(before).unwrap_or_default()))
@@ -173,10 +171,9 @@ impl Connection {
 
     /// How long the far side took to answer, successfully or not; none if it has not answered or was not asked.
     pub fn answered_after(&self) -> Option<Duration> {
-        let at = |mark: &AtomicU64| mark.load(Relaxed).checked_sub(1);
         let asked = at(&self.marks.placed)?;
         let answered = at(&self.marks.opened).or_else(|| at(&self.marks.ended))?;
-        Some(Duration::from_micros(answered.saturating_sub(asked)))
+        Some(answered.saturating_sub(asked))
     }
 
     /// The bytes carried so far.
@@ -323,6 +320,11 @@ impl Connection {
     fn way(&self) -> MutexGuard<'_, Way> {
         lock(&self.way)
     }
+}
+
+/// The time of a mark since the connection began; none before the event.
+fn at(mark: &AtomicU64) -> Option<Duration> {
+    mark.load(Relaxed).checked_sub(1).map(Duration::from_micros)
 }
 
 #[cfg(test)]
