@@ -106,7 +106,7 @@ impl Driver {
             Action::Connect(asking) => self.connect(asking),
             Action::AbortAttempts => self.attempts.abort_all(),
             Action::Drain(place, reason) => {
-                debug!("{}", reason.text());
+                debug!("{reason}");
                 sessions[place].drain();
             }
             Action::Close(place) => self.close(&sessions[place]),

@@ -116,16 +116,20 @@ pub(crate) enum Action {
     Log(Notice),
 }
 
-/// Why a session is drained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a session is drained, as a log message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub(crate) enum DrainReason {
-    /// A newer session replaces it.
+    #[strum(to_string = "a session is replaced by a newer one: it takes no more channels")]
     Replaced,
     /// Enough others remain, and it has been empty for long.
+    #[strum(to_string = "closing a session that is not needed")]
     Idle,
-    /// Data that no channel accepts delays others on the path.
+    /// Its data delays others on the path.
+    #[strum(to_string = "closing a session that is flooded with data for no channel")]
     Flooded,
-    /// The server was removed from the configuration.
+    #[strum(
+        to_string = "the server is not configured any more: the session takes no more channels"
+    )]
     Retired,
 }
 
@@ -220,20 +224,6 @@ impl Notice {
             Self::NeedsPerson(state) => format!("no session to {server}: {state}"),
             Self::Woken => {
                 "the machine was asleep or the network has changed: checking every session".into()
-            }
-        }
-    }
-}
-
-impl DrainReason {
-    /// The reason as a log message.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Replaced => "a session is replaced by a newer one: it takes no more channels",
-            Self::Idle => "closing a session that is not needed",
-            Self::Flooded => "closing a session that is flooded with data for no channel",
-            Self::Retired => {
-                "the server is not configured any more: the session takes no more channels"
             }
         }
     }
