@@ -56,6 +56,7 @@ struct Hop {
 }
 
 /// A reference to a hop. With the last one, the hop's pool is retired, unless a configured server owns it.
+#[derive(Debug)]
 struct HopLease {
     jumps: JumpHosts,
     hop: Arc<Hop>,
@@ -104,15 +105,6 @@ impl JumpHosts {
         self.0.reloads.fetch_add(1, Relaxed);
     }
 
-    /// The client configuration of the last jump host.
-    async fn last_of(jump: &Jump) -> Result<ClientConfig, ConnectError> {
-        let (name, options) = jump.last();
-        match ClientConfig::query(name, &options).await {
-            Ok((config, _)) => Ok(config),
-            Err(why) => Err(ConnectError::from(why).at_hop(&name.host)),
-        }
-    }
-
     /// A lease of the hop for a configuration; equal configurations share a hop.
     fn lease(&self, config: &ClientConfig) -> HopLease {
         // Dropped after the lock is released: dropping a hop may release the lease of another.
@@ -136,9 +128,9 @@ impl JumpHosts {
 
     /// Shuts down all jump hosts, the farthest first.
     pub async fn shutdown(&self) {
-        let mut hops = std::mem::take(&mut *self.hops());
+        let hops = std::mem::take(&mut *self.hops());
         // A hop is added after the one that is reached through it.
-        for hop in hops.drain(..) {
+        for hop in hops {
             if let Some(pool) = hop.pool.get() {
                 pool.shutdown().await;
             }
@@ -194,7 +186,7 @@ impl JumpRoute {
             .map(|last| last.lease.hop.config.clone());
         let config = match known {
             Some(config) => config,
-            None => JumpHosts::last_of(jump).await?,
+            None => last_of(jump).await?,
         };
         // A hop leased earlier may have been retired with its server.
         let lease = self.jumps.lease(&config);
@@ -211,7 +203,8 @@ impl JumpRoute {
     /// Uses `pool` for the servers behind this one.
     pub(super) fn share(&self, pool: &Pool) {
         if let Some(own) = self.trail.last().and_then(Weak::upgrade) {
-            own.share(pool);
+            // It may have a pool already.
+            let _ = own.pool.set(pool.clone());
         }
     }
 }
@@ -311,10 +304,14 @@ impl Hop {
             });
         }
     }
+}
 
-    /// Uses `pool` for servers behind this one, unless it has a pool already.
-    fn share(&self, pool: &Pool) {
-        let _ = self.pool.set(pool.clone());
+/// The client configuration of the last jump host.
+async fn last_of(jump: &Jump) -> Result<ClientConfig, ConnectError> {
+    let (name, options) = jump.last();
+    match ClientConfig::query(name, &options).await {
+        Ok((config, _)) => Ok(config),
+        Err(why) => Err(ConnectError::from(why).at_hop(&name.host)),
     }
 }
 
@@ -339,12 +336,6 @@ fn names(trail: &Trail) -> String {
 impl fmt::Debug for JumpHosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.hops().iter().map(|hop| &hop.config.name)).finish()
-    }
-}
-
-impl fmt::Debug for HopLease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HopLease").field(&self.hop).finish()
     }
 }
 
