@@ -1,7 +1,6 @@
 //! `-L`: a listener on this machine with a fixed target on the far side.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -111,10 +110,9 @@ impl fmt::Display for LocalListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { bind: None, port } => port.fmt(f),
-            Self::Tcp { bind: Some(Bind::Loopback), port } => write!(f, "localhost:{port}"),
-            Self::Tcp { bind: Some(Bind::All), port } => write!(f, "*:{port}"),
-            Self::Tcp { bind: Some(Bind::Address(ip)), port } => SocketAddr::new(*ip, *port).fmt(f),
-            Self::Tcp { bind: Some(Bind::Name(name)), port } => write!(f, "{name}:{port}"),
+            Self::Tcp { bind: Some(bind), port } => {
+                ListenAddress::Tcp { bind: bind.clone(), port: *port }.fmt(f)
+            }
             Self::Unix(path) => f.write_str(&fields::path(&path.to_string_lossy())),
         }
     }
