@@ -3,7 +3,6 @@
 //! The target's FIN is an EOF, its RST a cut. This side sends a FIN only after the client's EOF; dropping the
 //! connection before that sends a RST.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -100,11 +99,5 @@ impl DirectWriter {
         let shut = poll_fn(|cx| self.0.socket.poll_shutdown(cx)).await;
         self.0.finished.cancel();
         shut.map_err(|_| ChannelGone)
-    }
-}
-
-impl fmt::Debug for DirectReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DirectReader").field("shared", &self.shared).finish_non_exhaustive()
     }
 }

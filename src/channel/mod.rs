@@ -37,13 +37,11 @@ enum Carrier {
 }
 
 /// The receiving half.
-#[derive(Debug)]
 pub(crate) struct Reader {
     carrier: CarrierReader,
     connection: Option<Arc<Connection>>,
 }
 
-#[derive(Debug)]
 enum CarrierReader {
     Ssh(ChannelReader),
     Direct(DirectReader),
