@@ -104,9 +104,3 @@ impl fmt::Display for At {
         }
     }
 }
-
-impl fmt::Debug for Forwarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarded").field("at", &self.arrival.at).finish_non_exhaustive()
-    }
-}
