@@ -122,16 +122,6 @@ pub struct NoCommonAlgorithm {
     hint: String,
 }
 
-/// The circumstances of a failed handshake, besides the error.
-pub(super) struct Circumstances {
-    /// The host and port.
-    pub(super) address: String,
-    /// The first bytes received from the server.
-    pub(super) head: Vec<u8>,
-    /// The server's reason for disconnecting.
-    pub(super) said: Option<String>,
-}
-
 impl NoCommonAlgorithm {
     fn new(address: String, kind: &AlgorithmKind, ours: &[String], theirs: &[String]) -> Self {
         // Names that signal protocol extensions are no algorithms.
@@ -213,15 +203,21 @@ impl ConnectError {
         matches!(self, Self::Closed { .. } | Self::Login(AuthError::Disconnected { .. }))
     }
 
-    pub(super) fn handshake(error: HandlerError, circumstances: Circumstances) -> Self {
-        let Circumstances { address, head, said } = circumstances;
+    /// A failed handshake; `head` is the beginning of what the server sent, and `said` its reason for
+    /// disconnecting.
+    pub(super) fn handshake(
+        error: HandlerError,
+        address: String,
+        head: &[u8],
+        said: Option<String>,
+    ) -> Self {
         match error {
             HandlerError::HostKey(error) => Self::HostKey(Box::new(error)),
             HandlerError::Russh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
                 let none = NoCommonAlgorithm::new(address, &kind, &ours, &theirs);
                 Self::NoCommonAlgorithm(Box::new(none))
             }
-            error => match greeting(&head) {
+            error => match greeting(head) {
                 Greeting::Foreign(said) => Self::foreign(address, said),
                 Greeting::None if error.is_end() => {
                     Self::Closed { address, stage: Stage::Greeting, said }

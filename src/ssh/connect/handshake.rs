@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::error::Circumstances;
 use super::greeting::SkipToVersion;
 use super::patience::Patience;
 use super::russh_config::russh_config;
@@ -45,8 +44,7 @@ impl Connector {
         let handshake = client::connect_stream(russh_config(window, preferred), transport, handler);
         let failed = |error: HandlerError| {
             let said = observed.facts().end.filter(|_| error.is_end());
-            let (address, head) = (self.address(), observed.traffic.head());
-            ConnectError::handshake(error, Circumstances { address, head, said })
+            ConnectError::handshake(error, self.address(), &observed.traffic.head(), said)
         };
         let command = command.filter(|_| self.config.reach.connect_timeout.is_none());
         let (programs, address) = (&self.programs, self.address());

@@ -6,10 +6,8 @@ use std::net::Ipv4Addr;
 use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 
-use super::error::Circumstances;
 use super::*;
 use crate::openssh::client_config::{Jump, SshOptions};
-use crate::ssh::session::handler::HandlerError;
 use crate::ssh::testing::{TestSession, serve};
 
 #[derive(Debug)]
@@ -115,9 +113,7 @@ async fn nothing_waits_for_a_local_command() {
 }
 
 fn message(error: russh::Error, head: &[u8]) -> String {
-    let circumstances =
-        Circumstances { address: "host:22".into(), head: head.to_vec(), said: None };
-    ConnectError::handshake(HandlerError::from(error), circumstances).to_string()
+    ConnectError::handshake(error.into(), "host:22".into(), head, None).to_string()
 }
 
 #[test]
