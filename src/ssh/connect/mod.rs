@@ -19,7 +19,7 @@ use super::session::Session;
 use super::session::inflow::Inflow;
 use super::session::load::Beat;
 use super::session::observed::Hint;
-use super::session::outflow::Outflow;
+use super::session::outflow::{Outflow, per_second};
 use super::trust::auth::{Authenticated, Credentials, KeyOrder};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
@@ -311,10 +311,7 @@ impl Connector {
 
     /// Learns from what `session` carried in `span`.
     pub(crate) fn learn(&self, session: &Session, carried: Beat, span: Duration) {
-        let rate = |bytes: u64| {
-            let bytes = u128::from(bytes) * 1_000_000 / span.as_micros();
-            u64::try_from(bytes).unwrap_or(u64::MAX)
-        };
+        let rate = |bytes| per_second(bytes, span);
         self.windows.sent(rate(carried.carried - carried.received), session.base_beside_uploads());
         let delay = session.health().delay();
         delay.note_server_best(self.windows.round_trip());

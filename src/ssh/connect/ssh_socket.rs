@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::ssh::session::inflow::Inflow;
-use crate::ssh::session::outflow::{AHEAD, Outflow, in_time};
+use crate::ssh::session::outflow::{AHEAD, Outflow, in_time, per_second};
 use crate::stream::options::{
     acknowledge_now, delivery, segment, set_ahead, set_unacknowledged, set_unsent,
 };
@@ -134,8 +134,7 @@ impl Gauge {
         }
         // If the socket was idle meanwhile, the span shows no rate.
         if span < 4 * SPAN {
-            let rate = u128::from(self.taken) * 1_000_000 / span.as_micros().max(1);
-            let rate = u64::try_from(rate).unwrap_or(u64::MAX).max(1);
+            let rate = per_second(self.taken, span).max(1);
             self.outflow.measured(rate);
             let unsent = u32::try_from(in_time(rate, AHEAD)).unwrap_or(u32::MAX);
             let unsent = unsent.clamp(LEAST_UNSENT, MOST_UNSENT);

@@ -285,6 +285,12 @@ pub(crate) fn in_time(rate: u64, time: Duration) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// The rate in bytes a second at which some bytes are carried in a time.
+pub(crate) fn per_second(bytes: u64, time: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1_000_000 / time.as_micros().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
 /// The shortest idle time that begins a new stretch.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The queueing delay that bulk senders may cause in front of a keystroke.

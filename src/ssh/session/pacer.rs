@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use self::base::{Base, Depth};
 use super::atomic_time::micros;
 use super::delay::LAN;
-use super::outflow::in_time;
+use super::outflow::{in_time, per_second};
 
 mod base;
 
@@ -327,10 +327,6 @@ fn first_carried(last: Sample, sample: Sample, best: Duration) -> u64 {
     let took = sample.asked.saturating_duration_since(since).max(SHORTEST_STRETCH);
     let delivered = per_second(sample.sent_before.saturating_sub(sent_before), took);
     Span { took, delivered, before, after: queue(sample) }.carried()
-}
-
-fn per_second(bytes: u64, span: Duration) -> u64 {
-    bytes * 1_000_000 / micros(span).max(1)
 }
 
 /// The queueing delay to keep, so that the line is never idle.
