@@ -1,5 +1,6 @@
 //! Key revocation lists in the binary format of `ssh-keygen -k` (OpenSSH's `PROTOCOL.krl`).
 
+use bytes::{Buf as _, TryGetError};
 use russh::keys::{Certificate, PublicKey};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
@@ -15,6 +16,12 @@ pub enum InvalidList {
     Unknown(u8),
 }
 
+impl From<TryGetError> for InvalidList {
+    fn from(_: TryGetError) -> Self {
+        Self::Malformed
+    }
+}
+
 pub(super) fn is_list(content: &[u8]) -> bool {
     content.starts_with(MAGIC)
 }
@@ -26,27 +33,26 @@ pub(super) fn revokes(
     certificate: Option<&Certificate>,
 ) -> Result<bool, InvalidList> {
     let shown = Shown::new(key, certificate).ok_or(InvalidList::Malformed)?;
-    let mut rest = Reader(list.strip_prefix(MAGIC).ok_or(InvalidList::Malformed)?);
-    let version = rest.number()?;
+    let mut rest = list.strip_prefix(MAGIC).ok_or(InvalidList::Malformed)?;
+    let version = rest.try_get_u32()?;
     if version != 1 {
         return Err(InvalidList::Version(version));
     }
     // The list's version, date and flags; the reserved field, and the comment.
-    rest.take(3 * 8)?;
-    rest.string()?;
-    rest.string()?;
+    rest.split_off(..3 * 8).ok_or(InvalidList::Malformed)?;
+    string(&mut rest)?;
+    string(&mut rest)?;
     let mut revoked = false;
-    while !rest.0.is_empty() {
-        let (kind, section) = (rest.byte()?, rest.string()?);
-        let mut section = Reader(section);
+    while !rest.is_empty() {
+        let (kind, section) = (rest.try_get_u8()?, string(&mut rest)?);
         match kind {
             CERTIFICATES => revoked |= revokes_certificate(section, &shown)?,
-            EXPLICIT_KEYS => revoked |= section.any_string(|key| shown.has_key(key))?,
-            SHA1_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha1(hash))?,
-            SHA256_FINGERPRINTS => revoked |= section.any_string(|hash| shown.has_sha256(hash))?,
+            EXPLICIT_KEYS => revoked |= any_string(section, |key| shown.has_key(key))?,
+            SHA1_FINGERPRINTS => revoked |= any_string(section, |hash| shown.has_sha1(hash))?,
+            SHA256_FINGERPRINTS => revoked |= any_string(section, |hash| shown.has_sha256(hash))?,
             // A signature of the list by an unspecified key; what it covers precedes it.
             SIGNATURE => {
-                rest.string()?;
+                string(&mut rest)?;
             }
             EXTENSION => pass_over(section, kind)?,
             _ => return Err(InvalidList::Unknown(kind)),
@@ -56,9 +62,9 @@ pub(super) fn revokes(
 }
 
 /// Evaluates a section about the certificates of one authority, or of all.
-fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<bool, InvalidList> {
-    let authority = section.string()?;
-    section.string()?;
+fn revokes_certificate(mut section: &[u8], shown: &Shown<'_>) -> Result<bool, InvalidList> {
+    let authority = string(&mut section)?;
+    string(&mut section)?;
     let certificate = shown.certificate.filter(|_| {
         authority.is_empty() || shown.authority.as_deref().is_some_and(|own| own == authority)
     });
@@ -66,20 +72,19 @@ fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<boo
     let serial = certificate.map(Certificate::serial).filter(|serial| *serial != 0);
     let id = certificate.map(Certificate::key_id);
     let mut revoked = false;
-    while !section.0.is_empty() {
-        let (kind, part) = (section.byte()?, section.string()?);
-        let mut part = Reader(part);
+    while !section.is_empty() {
+        let (kind, mut part) = (section.try_get_u8()?, string(&mut section)?);
         revoked |= match kind {
-            SERIALS => part.any_serial(serial)?,
+            SERIALS => any_serial(part, serial)?,
             SERIAL_RANGE => {
-                let range = part.long()?..=part.long()?;
+                let range = part.try_get_u64()?..=part.try_get_u64()?;
                 serial.is_some_and(|serial| range.contains(&serial))
             }
             SERIAL_BITS => {
-                let (first, bits) = (part.long()?, part.string()?);
+                let (first, bits) = (part.try_get_u64()?, string(&mut part)?);
                 serial.and_then(|serial| serial.checked_sub(first)).is_some_and(|at| bit(bits, at))
             }
-            KEY_IDS => part.any_string(|text| id.is_some_and(|id| id.as_bytes() == text))?,
+            KEY_IDS => any_string(part, |text| id.is_some_and(|id| id.as_bytes() == text))?,
             CERTIFICATE_EXTENSION => {
                 pass_over(part, kind)?;
                 false
@@ -91,9 +96,9 @@ fn revokes_certificate(mut section: Reader<'_>, shown: &Shown<'_>) -> Result<boo
 }
 
 /// Skips an extension, unless it is critical.
-fn pass_over(mut extension: Reader<'_>, kind: u8) -> Result<(), InvalidList> {
-    extension.string()?;
-    if extension.byte()? != 0 { Err(InvalidList::Unknown(kind)) } else { Ok(()) }
+fn pass_over(mut extension: &[u8], kind: u8) -> Result<(), InvalidList> {
+    string(&mut extension)?;
+    if extension.try_get_u8()? != 0 { Err(InvalidList::Unknown(kind)) } else { Ok(()) }
 }
 
 /// A bit of a big-endian number, counted from the lowest.
@@ -132,53 +137,28 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Decodes the types of RFC 4251 section 5.
-struct Reader<'a>(&'a [u8]);
+/// A string of RFC 4251 section 5, taken from the front of `rest`.
+fn string<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], InvalidList> {
+    let length = usize::try_from(rest.try_get_u32()?).map_err(|_| InvalidList::Malformed)?;
+    rest.split_off(..length).ok_or(InvalidList::Malformed)
+}
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], InvalidList> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(InvalidList::Malformed)?;
-        self.0 = rest;
-        Ok(taken)
+/// Whether one of the strings matches; all of them are read.
+fn any_string(mut list: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> Result<bool, InvalidList> {
+    let mut found = false;
+    while !list.is_empty() {
+        found |= is_meant(string(&mut list)?);
     }
+    Ok(found)
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], InvalidList> {
-        self.take(N)?.try_into().map_err(|_| InvalidList::Malformed)
+/// Whether one of the serial numbers matches; all of them are read.
+fn any_serial(mut list: &[u8], serial: Option<u64>) -> Result<bool, InvalidList> {
+    let mut found = false;
+    while !list.is_empty() {
+        found |= Some(list.try_get_u64()?) == serial;
     }
-
-    fn byte(&mut self) -> Result<u8, InvalidList> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    fn number(&mut self) -> Result<u32, InvalidList> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn long(&mut self) -> Result<u64, InvalidList> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn string(&mut self) -> Result<&'a [u8], InvalidList> {
-        let length = self.number()?;
-        self.take(usize::try_from(length).map_err(|_| InvalidList::Malformed)?)
-    }
-
-    /// Whether one of the strings up to the end matches; all of them are read.
-    fn any_string(&mut self, is_meant: impl Fn(&[u8]) -> bool) -> Result<bool, InvalidList> {
-        let mut found = false;
-        while !self.0.is_empty() {
-            found |= is_meant(self.string()?);
-        }
-        Ok(found)
-    }
-
-    fn any_serial(&mut self, serial: Option<u64>) -> Result<bool, InvalidList> {
-        let mut found = false;
-        while !self.0.is_empty() {
-            found |= Some(self.long()?) == serial;
-        }
-        Ok(found)
-    }
+    Ok(found)
 }
 
 const MAGIC: &[u8] = b"SSHKRL\n\0";
