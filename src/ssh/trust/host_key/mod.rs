@@ -113,18 +113,12 @@ impl HostKeyPolicy {
 
     /// The types of keys and certificates to offer, best first: those recorded for the server, then the rest.
     pub(crate) async fn offer(&self) -> Offer {
-        let Ok(output) = self.ask_command("ORDER", None).await else {
-            return Offer::new(&[], Certificates::Idle);
-        };
-        match self.read(&output).await {
-            Ok(known) if self.config.revoked_host_keys.is_empty() => Offer::new(
-                &known.recorded_algorithms(&self.host),
-                Certificates::of(&known, &self.host),
-            ),
-            Ok(known) => Offer::new(&known.recorded_algorithms(&self.host), Certificates::Matter),
-            // `verify` reports unreadable files, and refuses the key then.
-            Err(_) => Offer::new(&[], Certificates::Idle),
-        }
+        let known = async { self.read(&self.ask_command("ORDER", None).await?).await };
+        // `verify` reports what cannot be read, and refuses the key then.
+        let Ok(known) = known.await else { return Offer::new(&[], Certificates::Idle) };
+        let matter = !self.config.revoked_host_keys.is_empty() || known.has_marked(&self.host);
+        let certificates = if matter { Certificates::Matter } else { Certificates::Idle };
+        Offer::new(&known.recorded_algorithms(&self.host), certificates)
     }
 
     async fn verify_key(

@@ -3,7 +3,6 @@
 use russh::keys::Algorithm;
 
 use crate::openssh::client_config::{HOST_KEYS, HostKeyOrder, HostKeyTypes, OLD_HOST_KEYS};
-use crate::ssh::trust::known_hosts::{HostLabel, KnownHosts};
 
 /// The offered types, best first. Certificates are negotiated before plain keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +18,6 @@ pub(super) enum Certificates {
     Matter,
     /// No: only its plain key would be looked up, so that this can be requested instead.
     Idle,
-}
-
-impl Certificates {
-    pub(super) fn of(known: &KnownHosts, host: &HostLabel) -> Self {
-        if known.has_authority(host) || known.has_revoked(host) { Self::Matter } else { Self::Idle }
-    }
 }
 
 impl Offer {

@@ -198,18 +198,10 @@ impl KnownHosts {
         Ok(authority.map(Line::place))
     }
 
-    /// Whether an authority is recorded for `host`.
-    pub(crate) fn has_authority(&self, host: &HostLabel) -> bool {
-        self.has(host, Marker::CertAuthority)
-    }
-
-    /// Whether a key is revoked for `host`; it may be that of an authority.
-    pub(crate) fn has_revoked(&self, host: &HostLabel) -> bool {
-        self.has(host, Marker::Revoked)
-    }
-
-    fn has(&self, host: &HostLabel, marker: Marker) -> bool {
-        host.names().any(|name| self.lines_of(name, Some(marker)).next().is_some())
+    /// Whether an authority is recorded for `host`, or a key revoked, which may be that of an authority.
+    pub(crate) fn has_marked(&self, host: &HostLabel) -> bool {
+        let mut marked = self.lines.iter().filter(|line| line.marker().is_some());
+        marked.any(|line| host.names().any(|name| line.matches_name(name)))
     }
 
     fn verdict_by_name(&self, name: &str, key: &PublicKey) -> Verdict {
