@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::keys::PublicKey;
-use russh::keys::ssh_key::public::KeyData;
 
 use super::add::{ATTEMPTS, new_line};
 use super::line::Line;
@@ -51,7 +50,7 @@ pub(crate) struct Changes {
 impl KnownHosts {
     /// The changes needed for the record to have exactly the `announced` keys for `host`.
     pub(crate) fn plan(&self, host: &HostLabel, announced: &[PublicKey]) -> Result<Plan, Obstacle> {
-        let is_announced = |line: &Line| position(announced, line.key()).is_some();
+        let is_announced = |line: &Line| has(announced, line.key());
         let (ours, others): (Vec<_>, Vec<_>) =
             self.lines.iter().partition(|line| line.matches_name(host.as_str()));
         let new = announced.iter().filter(|key| {
@@ -140,7 +139,7 @@ fn without_others<'a>(
             && line.marker().is_none()
             && line.matches_name(host.as_str())
         {
-            if position(keys, line.key()).is_none() {
+            if !has(keys, line.key()) {
                 changes.removed += 1;
                 continue;
             }
@@ -152,12 +151,11 @@ fn without_others<'a>(
     (kept, changes, missing)
 }
 
-fn position(keys: &[PublicKey], key: &PublicKey) -> Option<usize> {
-    keys.iter().position(|k| same(k, key))
+fn has(keys: &[PublicKey], key: &PublicKey) -> bool {
+    keys.iter().any(|k| same(k, key))
 }
 
 /// Whether it is the same key, regardless of comments.
 fn same(a: &PublicKey, b: &PublicKey) -> bool {
-    let data: (&KeyData, &KeyData) = (a.key_data(), b.key_data());
-    data.0 == data.1
+    a.key_data() == b.key_data()
 }
