@@ -127,24 +127,25 @@ pub(super) fn in_order(
 fn of_files(files: &[Arc<KeyFile>], beside: bool) -> Vec<Candidate> {
     let mut out = Vec::new();
     for file in files {
-        let source = Source::File(file.path.clone(), file.origin);
-        let signer = match &file.secret {
-            Secret::Clear(_) | Secret::Locked(_) => SignedBy::File(Arc::clone(file)),
-            Secret::Missing | Secret::Unusable(_) => SignedBy::Nobody,
+        let mut add = |offer: &Option<Offer>, signer| {
+            let source = Source::File(file.path.clone(), file.origin);
+            out.push(Candidate { offer: offer.clone(), source, signer });
         };
         // `ssh` reads the public key from there, and so uses the certificate as the key.
-        if let Some(certificate) = &file.in_public {
-            let (offer, source) = (Some(certificate.clone()), source.clone());
-            out.push(Candidate { offer, source, signer: SignedBy::Nobody });
+        if file.in_public.is_some() {
+            add(&file.in_public, SignedBy::Nobody);
         }
-        let is_known = file.public.is_some();
-        if is_known || matches!(signer, SignedBy::File(_)) {
-            let plain = Candidate { offer: file.public.clone(), source, signer };
-            out.push(plain);
+        match &file.secret {
+            Secret::Clear(_) | Secret::Locked(_) => {
+                add(&file.public, SignedBy::File(Arc::clone(file)));
+            }
+            Secret::Missing | Secret::Unusable(_) if file.public.is_some() => {
+                add(&file.public, SignedBy::Nobody);
+            }
+            Secret::Missing | Secret::Unusable(_) => {}
         }
-        let source = Source::File(file.path.clone(), file.origin);
-        if let Some(certificate) = file.certificate.clone().filter(|_| beside) {
-            out.push(Candidate { offer: Some(certificate), source, signer: SignedBy::Nobody });
+        if beside && file.certificate.is_some() {
+            add(&file.certificate, SignedBy::Nobody);
         }
     }
     out
