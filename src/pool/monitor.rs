@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::debug;
 
 use self::endless::{EndlessPacket, Found};
-use super::watched::{Reading, Verdict, Watched};
+use super::watched::{Reading, Watched};
 use crate::ssh::connect::Liveness;
 use crate::ssh::session::handler::DAMAGED;
 use crate::ssh::session::load::Beat;
@@ -32,9 +32,9 @@ pub(super) async fn watch<S: Watched>(
         let (dead_at, again) = (monitor.dead_at(), monitor.again());
         tokio::select! {
             () = session.closed() => return,
-            () = session.probe_requested() => monitor.probe(),
+            () = session.health().probe_requested() => monitor.probe(),
             () = answer(monitor.ping.as_mut().map(|ping| &mut ping.answer)) => monitor.answered(),
-            () = session.measurement_requested() => monitor.measure(),
+            () = session.health().measurement_requested() => monitor.measure(),
             () = sleep_until(again) => monitor.measure(),
             () = answer(monitor.nudge.as_mut()) => monitor.nudge = None,
             _ = beat.tick() => {
@@ -155,15 +155,20 @@ impl<'a, S: Watched> Monitor<'a, S> {
         if let Some(ping) = self.ping.take() {
             let round_trip = ping.sent.elapsed();
             debug!(round_trip_ms = round_trip.as_millis(), "the server answers");
-            self.session.delay().answered(round_trip);
-            let again = self.session.answered(ping.sent, round_trip);
+            let health = self.session.health();
+            health.delay().answered(round_trip);
+            health.note_answer(ping.sent);
+            health.set_stuck(false);
+            let again = self.session.answered(round_trip);
             self.again = again.map(|wait| Instant::now() + wait);
         }
         self.heard = Instant::now();
     }
 
     fn beat(&mut self) -> Beat {
-        let Reading { carried, received, packet, answered, opening, held } = self.session.beat();
+        let Reading { carried, received, packet, opening, held } = self.session.beat();
+        let health = self.session.health();
+        let answered = health.answered();
         match self.packet.look(received, packet) {
             Found::Nothing => {}
             Found::Silence => {
@@ -180,13 +185,14 @@ impl<'a, S: Watched> Monitor<'a, S> {
         let opens_wait = opening > 0 && answered == self.answered;
         (self.received, self.answered) = (received, answered);
         let asked = self.ping.as_ref().map_or(Duration::ZERO, |ping| ping.asked.elapsed());
-        let excess = self.session.delay().excess();
+        let excess = health.delay().excess();
         let stuck = asked.min(self.heard.elapsed()) > STUCK;
-        self.session.judge(Verdict {
-            stuck,
-            suspect: stuck && asked > SUSPECT,
-            flooded: excess > FLOODED && unwanted >= FLOOD_BYTES && unwanted > carried.received,
-        });
+        health.set_stuck(stuck);
+        if stuck && asked > SUSPECT {
+            health.suspect();
+        }
+        let is_flood = unwanted >= FLOOD_BYTES && unwanted > carried.received;
+        health.set_flooded(excess > FLOODED && is_flood);
         let busy = opens_wait || carried.carried >= BUSY;
         self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
         // An idle session on a congested path is not pinged at every beat.

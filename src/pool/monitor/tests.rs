@@ -1,27 +1,24 @@
+use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::lock::lock;
-use crate::ssh::session::delay::Delay;
+use crate::ssh::session::health::Health;
 
 /// A session whose server answers when the test allows it.
 #[derive(Default)]
 struct Scripted {
     reading: Mutex<Reading>,
-    verdict: Mutex<Verdict>,
-    /// How often the verdict was that waiting opens should use another session.
-    suspected: AtomicUsize,
+    health: Health,
     pings: AtomicUsize,
     answer: Notify,
-    probe: Notify,
-    measurement: Notify,
     closed: Notify,
     given_up: Mutex<Option<String>>,
-    delay: Delay,
 }
 
 impl Watched for Scripted {
@@ -29,35 +26,25 @@ impl Watched for Scripted {
         self.closed.notified().await;
     }
 
-    async fn probe_requested(&self) {
-        self.probe.notified().await;
-    }
-
-    async fn measurement_requested(&self) {
-        self.measurement.notified().await;
-    }
-
     async fn ping(&self) {
         self.pings.fetch_add(1, Relaxed);
         self.answer.notified().await;
     }
 
-    fn delay(&self) -> &Delay {
-        &self.delay
+    fn health(&self) -> &Health {
+        &self.health
+    }
+
+    fn asked(&self) {
+        self.health.delay().asked();
+    }
+
+    fn answered(&self, _: Duration) -> Option<Duration> {
+        None
     }
 
     fn beat(&self) -> Reading {
         *lock(&self.reading)
-    }
-
-    fn answered(&self, _asked: Instant, _round_trip: Duration) -> Option<Duration> {
-        lock(&self.verdict).stuck = false;
-        None
-    }
-
-    fn judge(&self, verdict: Verdict) {
-        self.suspected.fetch_add(verdict.suspect.into(), Relaxed);
-        *lock(&self.verdict) = verdict;
     }
 
     fn give_up(&self, why: &str) {
@@ -81,10 +68,6 @@ impl Scripted {
             }
         };
         timeout(time, over).await.ok()
-    }
-
-    fn verdict(&self) -> Verdict {
-        *lock(&self.verdict)
     }
 
     fn pings(&self) -> usize {
@@ -148,7 +131,7 @@ async fn an_idle_server_is_pinged_once_per_interval() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_session_on_a_congested_line_is_pinged_less_and_less() {
     let session = Scripted::default();
-    session.delay.note(Duration::from_millis(1));
+    session.health.delay().note(Duration::from_millis(1));
     let answering = async {
         loop {
             sleep(Duration::from_millis(130)).await;
@@ -163,40 +146,40 @@ async fn an_idle_session_on_a_congested_line_is_pinged_less_and_less() {
 async fn any_data_counts_as_an_answer() {
     let session = Scripted::default();
     let arriving = async {
-        session.probe.notify_one();
+        session.health.request_probe();
         loop {
             lock(&session.reading).received += 1;
             sleep(BEAT).await;
         }
     };
     assert_eq!(session.watched(HOUR, arriving).await, None);
-    assert!(!session.verdict().stuck);
+    assert!(!session.health.is_stuck());
 }
 
 #[tokio::test(start_paused = true)]
 async fn time_while_a_reader_blocks_the_session_is_not_silence() {
     let session = Scripted::default();
     lock(&session.reading).held = 1;
-    assert_eq!(session.watched(HOUR, async { session.probe.notify_one() }).await, None);
+    assert_eq!(session.watched(HOUR, async { session.health.request_probe() }).await, None);
     lock(&session.reading).held = 0;
-    assert!(session.watched(HOUR, async { session.probe.notify_one() }).await.is_some());
+    assert!(session.watched(HOUR, async { session.health.request_probe() }).await.is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unanswered_probe_soon_ends_the_session() {
     let session = Scripted::default();
-    let took = session.watched(HOUR, async { session.probe.notify_one() }).await;
+    let took = session.watched(HOUR, async { session.health.request_probe() }).await;
     assert_eq!(took, Some(PROBE_PATIENCE));
     // An ordinary ping has the usual patience.
     let session = Scripted::default();
-    let took = session.watched(HOUR, async { session.measurement.notify_one() }).await;
+    let took = session.watched(HOUR, async { session.health.request_measurement() }).await;
     assert_eq!(took, Some(LIVENESS.silence));
     // A probe reuses the pending ping, with less patience.
     let session = Scripted::default();
     let probing = async {
-        session.measurement.notify_one();
+        session.health.request_measurement();
         sleep(Duration::from_secs(20)).await;
-        session.probe.notify_one();
+        session.health.request_probe();
     };
     let took = session.watched(HOUR, probing).await;
     assert_eq!(took, Some(Duration::from_secs(20) + PROBE_PATIENCE));
@@ -207,16 +190,16 @@ async fn an_unanswered_probe_soon_ends_the_session() {
 async fn a_probe_does_not_shorten_the_round_trip_of_a_pending_ping() {
     let session = Scripted::default();
     let probing = async {
-        session.measurement.notify_one();
+        session.health.request_measurement();
         sleep(Duration::from_millis(300)).await;
-        session.probe.notify_one();
+        session.health.request_probe();
         sleep(Duration::from_millis(5)).await;
         session.answer.notify_one();
         sleep(Duration::from_millis(1)).await;
         session.closed.notify_one();
     };
     session.watched(HOUR, probing).await;
-    assert_eq!(session.delay.best(), Some(Duration::from_millis(305)));
+    assert_eq!(session.health.delay().best(), Some(Duration::from_millis(305)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,17 +207,19 @@ async fn a_server_that_does_not_answer_an_open_is_avoided_and_then_suspected() {
     let session = Scripted::default();
     lock(&session.reading).opening = 1;
     let seen = async {
+        let mut suspected = pin!(session.health.suspected());
+        assert_eq!(suspected.as_mut().now_or_never(), None);
         sleep(Duration::from_millis(900)).await;
-        assert_eq!((session.pings(), session.verdict().stuck), (1, false));
+        assert_eq!((session.pings(), session.health.is_stuck()), (1, false));
         sleep(Duration::from_millis(1200)).await;
-        assert!(session.verdict().stuck);
-        assert_eq!(session.suspected.load(Relaxed), 0);
+        assert!(session.health.is_stuck());
+        assert_eq!(suspected.as_mut().now_or_never(), None);
         sleep(Duration::from_secs(2)).await;
-        assert!(session.suspected.load(Relaxed) > 0);
+        assert_eq!(suspected.now_or_never(), Some(()));
         lock(&session.reading).opening = 0;
         session.answer.notify_one();
         sleep(Duration::from_millis(1)).await;
-        assert!(!session.verdict().stuck);
+        assert!(!session.health.is_stuck());
         session.closed.notify_one();
     };
     assert!(session.watched(HOUR, seen).await.is_some());
@@ -243,7 +228,7 @@ async fn a_server_that_does_not_answer_an_open_is_avoided_and_then_suspected() {
 #[tokio::test(start_paused = true)]
 async fn a_session_is_flooded_by_data_for_no_channel_while_answers_are_late() {
     let session = Scripted::default();
-    session.delay.note(Duration::from_millis(10));
+    session.health.delay().note(Duration::from_millis(10));
     let seen = async {
         let arrives = async |bytes, taken| {
             {
@@ -252,11 +237,11 @@ async fn a_session_is_flooded_by_data_for_no_channel_while_answers_are_late() {
                 reading.carried = Beat { carried: taken, received: taken, busiest: taken };
             }
             sleep(BEAT).await;
-            session.verdict().flooded
+            session.health.is_flooded()
         };
         sleep(BEAT / 2).await;
         assert!(!arrives(1 << 20, 0).await, "answers are not late");
-        session.measurement.notify_one();
+        session.health.request_measurement();
         sleep(BEAT).await;
         assert!(arrives(1 << 20, 0).await);
         assert!(!arrives(1 << 20, 1 << 20).await, "a channel received it");
