@@ -56,7 +56,7 @@ pub enum DialError {
         server: Arc<str>,
     },
     /// A rule rejects it, or no rule allows it.
-    #[error("{}", Rejection(rule.as_deref()))]
+    #[error("{}", rejection(rule.as_deref()))]
     Rejected {
         /// The rule's name; none if no rule matched and the default allows nothing.
         rule: Option<Arc<str>>,
@@ -174,14 +174,10 @@ impl fmt::Display for Way {
     }
 }
 
-struct Rejection<'a>(Option<&'a str>);
-
-impl fmt::Display for Rejection<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(rule) => write!(f, "the rule {rule} rejects this destination"),
-            None => f.write_str("no rule allows this destination"),
-        }
+fn rejection(rule: Option<&str>) -> String {
+    match rule {
+        Some(rule) => format!("the rule {rule} rejects this destination"),
+        None => "no rule allows this destination".to_owned(),
     }
 }
 
