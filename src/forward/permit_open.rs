@@ -84,15 +84,14 @@ impl FromStr for Permission {
 
 impl fmt::Display for PermitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let permissions = match self {
-            Self::Any => return f.write_str("any"),
-            Self::Only(permissions) if permissions.is_empty() => return f.write_str("none"),
-            Self::Only(permissions) => permissions,
-        };
-        for (index, permission) in permissions.iter().enumerate() {
-            write!(f, "{}{permission}", if index == 0 { "" } else { " " })?;
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Only(permissions) if permissions.is_empty() => f.write_str("none"),
+            Self::Only(permissions) => {
+                let entries: Vec<_> = permissions.iter().map(ToString::to_string).collect();
+                f.write_str(&entries.join(" "))
+            }
         }
-        Ok(())
     }
 }
 
