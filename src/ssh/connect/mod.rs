@@ -1,7 +1,7 @@
 //! From a server's name to a session: connecting, the key exchange and the login, within a deadline.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -23,7 +23,6 @@ use super::session::outflow::{Outflow, per_second};
 use super::trust::auth::{Authenticated, Credentials, KeyOrder};
 use super::trust::host_key::HostKeyPolicy;
 use crate::destination::{Destination, Host};
-use crate::lock::lock;
 use crate::openssh::client_config::{ClientConfig, Way};
 use crate::openssh::prompt::Prompter;
 use crate::stream::ByteStream;
@@ -63,9 +62,8 @@ pub(crate) struct Connector {
     windows: WindowEstimator,
     hint: Arc<Hint>,
     hops: Arc<dyn Hops>,
-    /// The `LocalCommand`, until it is run after the first login.
-    local_command: Mutex<Option<String>>,
-    /// The task that waits for the `LocalCommand`. If aborted, the command keeps running.
+    /// The task that waits for the `LocalCommand`, which is run after the first login. If aborted, the command
+    /// keeps running.
     local_command_runs: OnceLock<AbortOnDropHandle<()>>,
     /// The `ProxyCommand`s, each until it has ended.
     commands: TaskTracker,
@@ -133,7 +131,6 @@ impl Connector {
         let server = format!("{}:{}", config.host_name, config.port);
         let prompter = prompter.apart();
         let policy = Arc::new(HostKeyPolicy::new(&config, &prompter));
-        let local_command = Mutex::new(config.session.local_command.clone());
         let hint = Arc::new(Hint::of(&config.name));
         Self {
             config,
@@ -143,7 +140,6 @@ impl Connector {
             windows: WindowEstimator::of(server, memory),
             hint,
             hops,
-            local_command,
             commands: TaskTracker::new(),
             programs: Programs::default(),
             local_command_runs: OnceLock::new(),
@@ -187,9 +183,9 @@ impl Connector {
             Ok(done) => done,
             Err(error) => return Err(self.with_command_end(error, command).await),
         };
-        if let Some(command) = lock(&self.local_command).take() {
-            let end = shell::start_local_command(&command);
-            self.local_command_runs.get_or_init(|| task::spawn(end));
+        if let Some(command) = &self.config.session.local_command {
+            let run = || task::spawn(shell::start_local_command(command));
+            self.local_command_runs.get_or_init(run);
         }
         Ok(Connected { session, login, took: begun.elapsed() })
     }
