@@ -13,6 +13,6 @@ pub use session::{
     Refusal, TargetFault,
 };
 pub use trust::{
-    AuthError, CertificateFault, Credentials, HostKeyError, KnownHostsError, Place, RecordedKey,
-    RefusedKey, RevocationError, Tried,
+    AuthError, CertificateFault, HostKeyError, KnownHostsError, Place, RecordedKey, RefusedKey,
+    RevocationError, Tried,
 };

@@ -4,7 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod host_key;
 pub(crate) mod known_hosts;
 
-pub use auth::{AuthError, Credentials, Tried};
+pub use auth::{AuthError, Tried};
 pub use host_key::{CertificateFault, HostKeyError, RefusedKey, RevocationError};
 pub use known_hosts::{KnownHostsError, Place, RecordedKey};
 

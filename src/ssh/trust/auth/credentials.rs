@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use russh::CryptoVec;
 use russh::keys::PrivateKey;
@@ -11,14 +11,13 @@ use russh::keys::ssh_key::public::KeyData;
 
 use crate::lock::lock;
 
-/// Keys whose passphrase was entered, so that a new session does not ask again. Clones share them. Passwords
-/// are not kept.
+/// Keys whose passphrase was entered, so that a new session does not ask again. Passwords are not kept.
 ///
 /// Between logins, they are in memory that is locked, as far as the system's limit allows (`RLIMIT_MEMLOCK`),
 /// so that it is not swapped to disk, and that is wiped on release.
-#[derive(Clone, Default)]
-pub struct Credentials {
-    shared: Arc<Mutex<Shared>>,
+#[derive(Default)]
+pub(crate) struct Credentials {
+    shared: Mutex<Shared>,
 }
 
 #[derive(Default)]

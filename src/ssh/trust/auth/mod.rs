@@ -10,8 +10,7 @@ use russh::{MethodKind, MethodSet};
 use crate::openssh::client_config::{AuthMethod, ClientConfig};
 use crate::openssh::prompt::Prompter;
 
-pub use credentials::Credentials;
-pub(crate) use credentials::KeyOrder;
+pub(crate) use credentials::{Credentials, KeyOrder};
 pub use error::{AuthError, Tried};
 
 use agent::Agent;
