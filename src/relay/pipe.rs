@@ -23,50 +23,43 @@ use crate::stream::{READ_SIZE, RelayEnd, append, drain};
 pub struct Pipe {
     // Reads and writes run in one task, so that the lock is never contended.
     stream: Mutex<DuplexStream>,
-    sending: Arc<Sending>,
-    /// The sending state of the other end.
-    other: Arc<Sending>,
+    own: Arc<End>,
+    other: Arc<End>,
     /// Whether everything that the other end sent has been read.
     at_end: AtomicBool,
-    /// Cancelled when the other end is dropped.
-    other_gone: CancellationToken,
     _gone: DropGuard,
     /// The connection that the pipe belongs to, if the user may kill it.
     pub(super) connection: Option<Arc<Connection>>,
 }
 
-/// How one end finishes sending.
+/// How one end finishes.
 #[derive(Debug, Default)]
-struct Sending {
+struct End {
     /// Whether dropping this end resets the other.
     resets: AtomicBool,
     /// Whether this end has sent EOF.
     is_over: AtomicBool,
+    /// Cancelled when this end is dropped.
+    gone: CancellationToken,
 }
 
 /// Both ends of a new pipe.
 pub(super) fn ends() -> (Pipe, Pipe) {
     let (near, far) = duplex(READ_SIZE);
-    let (near_sending, far_sending) = (Arc::default(), Arc::default());
-    let (near_gone, far_gone) = (CancellationToken::new(), CancellationToken::new());
-    let near_drop = near_gone.clone().drop_guard();
-    let far_drop = far_gone.clone().drop_guard();
-    (
-        Pipe::new(near, [&near_sending, &far_sending], far_gone, near_drop),
-        Pipe::new(far, [&far_sending, &near_sending], near_gone, far_drop),
-    )
+    let (near_end, far_end) = (Arc::default(), Arc::default());
+    (Pipe::new(near, &near_end, &far_end), Pipe::new(far, &far_end, &near_end))
 }
 
 impl Pipe {
-    fn new(
-        stream: DuplexStream,
-        [sending, other]: [&Arc<Sending>; 2],
-        other_gone: CancellationToken,
-        gone: DropGuard,
-    ) -> Self {
-        let (stream, at_end) = (Mutex::new(stream), AtomicBool::new(false));
-        let (sending, other) = (Arc::clone(sending), Arc::clone(other));
-        Self { stream, sending, other, at_end, other_gone, _gone: gone, connection: None }
+    fn new(stream: DuplexStream, own: &Arc<End>, other: &Arc<End>) -> Self {
+        Self {
+            stream: Mutex::new(stream),
+            own: Arc::clone(own),
+            other: Arc::clone(other),
+            at_end: AtomicBool::new(false),
+            _gone: own.gone.clone().drop_guard(),
+            connection: None,
+        }
     }
 
     /// Whether the other end has sent EOF and everything before it has been read.
@@ -111,17 +104,17 @@ impl RelayEnd for Pipe {
     }
 
     fn reset_on_drop(&self) {
-        self.sending.resets.store(true, Ordering::Release);
+        self.own.resets.store(true, Ordering::Release);
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sending.resets.store(false, Ordering::Release);
-        self.sending.is_over.store(true, Ordering::Release);
+        self.own.resets.store(false, Ordering::Release);
+        self.own.is_over.store(true, Ordering::Release);
         Pin::new(&mut *self.stream()).poll_shutdown(cx)
     }
 
     async fn reset(&self) {
-        self.other_gone.cancelled().await;
+        self.other.gone.cancelled().await;
         if self.other.is_over.load(Ordering::Acquire) {
             // What the other end sent before its EOF is still to be read: this is no reset.
             std::future::pending::<()>().await;
@@ -129,7 +122,7 @@ impl RelayEnd for Pipe {
     }
 
     async fn gone(&self) {
-        self.other_gone.cancelled().await;
+        self.other.gone.cancelled().await;
     }
 
     /// Reads until the other end is gone: a relay may receive nothing until there is room here.
