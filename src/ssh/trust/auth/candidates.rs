@@ -47,36 +47,15 @@ pub(super) enum SignedBy {
 /// The candidates of one login.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    left: VecDeque<Candidate>,
-    refused: Vec<Candidate>,
+    pub(super) left: VecDeque<Candidate>,
+    /// Those that the server has refused, and may accept later.
+    pub(super) refused: Vec<Candidate>,
 }
 
 impl Candidates {
-    pub(super) fn new(candidates: Vec<Candidate>) -> Self {
-        Self { left: candidates.into(), refused: Vec::new() }
-    }
-
-    /// Adds candidates after the remaining ones.
-    pub(super) fn add(&mut self, candidates: Vec<Candidate>) {
-        self.left.extend(candidates);
-    }
-
-    pub(super) fn left(&self) -> usize {
-        self.left.len()
-    }
-
     /// Whether one of the remaining candidates was configured.
     pub(super) fn has_named(&self) -> bool {
         self.left.iter().any(|candidate| candidate.source.is_named())
-    }
-
-    pub(super) fn next(&mut self) -> Option<Candidate> {
-        self.left.pop_front()
-    }
-
-    /// Keeps a refused candidate, in case the server accepts it later.
-    pub(super) fn keep_refused(&mut self, candidate: Candidate) {
-        self.refused.push(candidate);
     }
 
     /// After the first of several steps, the server may accept what it refused before.

@@ -56,7 +56,8 @@ impl<H: Handler> Login<'_, H> {
             let tried = all.iter().filter_map(|candidate| candidate.offer.clone()).collect();
             self.late = Some(LateAgent { listing, found, tried });
         }
-        self.candidates = Some(Candidates::new(self.usable(all).await?));
+        let left = self.usable(all).await?.into();
+        self.candidates = Some(Candidates { left, refused: Vec::new() });
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl<H: Handler> Login<'_, H> {
         let is_tried = |offer: &Offer| tried.iter().any(|tried| tried.is_same(offer));
         left.retain(|candidate| !candidate.offer.as_ref().is_some_and(is_tried));
         let left = self.usable(left).await?;
-        self.candidates.get_or_insert_default().add(left);
+        self.candidates.get_or_insert_default().left.extend(left);
         Ok(())
     }
 

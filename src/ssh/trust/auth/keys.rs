@@ -23,7 +23,7 @@ use crate::task;
 impl<H: Handler> Login<'_, H> {
     /// Tries the next key, if any is left.
     pub(super) async fn try_next_key(&mut self) -> Result<Outcome, AuthError> {
-        let next = self.candidates.as_mut().and_then(super::candidates::Candidates::next);
+        let next = self.candidates.as_mut().and_then(|candidates| candidates.left.pop_front());
         let Some(candidate) = next else { return Ok(Outcome::Continue) };
         let outcome = match candidate.signer.clone() {
             SignedBy::Agent(identity) => self.try_agent_key(&candidate, &identity).await,
@@ -31,7 +31,7 @@ impl<H: Handler> Login<'_, H> {
             SignedBy::Nobody => Ok(Outcome::Continue),
         }?;
         if let (Outcome::Continue, Some(candidates)) = (&outcome, &mut self.candidates) {
-            candidates.keep_refused(candidate);
+            candidates.refused.push(candidate);
         }
         Ok(outcome)
     }

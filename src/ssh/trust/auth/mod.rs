@@ -196,7 +196,7 @@ impl<H: Handler> Login<'_, H> {
             if self.untried() == 0 {
                 self.wait_for_agent().await?;
             }
-            let left = self.candidates.as_ref().is_some_and(|c| c.left() > 0);
+            let left = self.untried() > 0;
             // One attempt is reserved for a person, if all keys together would be too many.
             let last = match self.credentials.order() {
                 KeyOrder::Ssh => false,
@@ -321,7 +321,7 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn untried(&self) -> usize {
-        self.candidates.as_ref().map_or(0, Candidates::left)
+        self.candidates.as_ref().map_or(0, |candidates| candidates.left.len())
     }
 
     fn offered_names(&self) -> Vec<String> {
