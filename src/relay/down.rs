@@ -213,7 +213,7 @@ impl<C: RelayEnd> Pump<'_, C> {
         match spill.poll(cx, into) {
             Poll::Pending => {}
             Poll::Ready(Err(error)) => {
-                let directory = spill.directory();
+                let directory = &spill.directory;
                 let why = format!("the temporary file in {directory} cannot be used: {error}");
                 self.give_up(&why);
                 cx.waker().wake_by_ref();

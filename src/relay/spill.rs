@@ -19,7 +19,7 @@ use crate::printable::{Lines, printable};
 pub(super) struct Spill {
     file: Arc<File>,
     /// The directory, for messages.
-    directory: String,
+    pub(super) directory: String,
     /// The start of the data that has not been read back; `end` is the end of the file's data.
     start: u64,
     end: u64,
@@ -60,11 +60,6 @@ impl Spill {
             job: None,
             writing: (0, 0),
         })
-    }
-
-    /// The directory of the file, for messages.
-    pub(super) fn directory(&self) -> &str {
-        &self.directory
     }
 
     /// Appends a piece.

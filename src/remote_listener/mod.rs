@@ -77,7 +77,7 @@ impl RemoteListener {
         let registration = asked.inspect_err(|error| {
             self.noted.set_state(ForwardState::Refused(error.to_string().into()));
         })?;
-        self.listen = registration.listen().clone();
+        self.listen = registration.listen.clone();
         self.last = Some(self.listen.clone());
         self.registration = Some(registration);
         self.logged_refusal = false;
@@ -113,10 +113,10 @@ impl RemoteListener {
                 () = shutdown.cancelled() => break,
                 end = registration.ended() => self.leave(end).await,
                 Some(forwarded) = self.connections.recv() => {
-                    if remote_forwards::may_match(&self.listen, forwarded.at()) {
+                    if remote_forwards::may_match(&self.listen, &forwarded.arrival.at) {
                         serve(forwarded);
                     } else {
-                        debug!(at = %forwarded.at(), "refused: it belongs to no listener here");
+                        debug!(at = %forwarded.arrival.at, "refused: it belongs to no listener here");
                     }
                 }
             }

@@ -15,7 +15,8 @@ use crate::ssh::session::remote_forwards::{ForwardedQueue, Registered};
 #[derive(Debug)]
 pub(super) struct Registration {
     session: Arc<Session>,
-    listen: RemoteListen,
+    /// The address on which the server listens, with the port that it chose.
+    pub(super) listen: RemoteListen,
     /// Whether it stays until its session ends, even after the session is retired: the server does not stop
     /// listening, and grants the address to no other session.
     stays: bool,
@@ -87,11 +88,6 @@ impl Registration {
         entry.set_port(&listen);
         drop(turn);
         Ok(Self { session, listen, stays: false, _entry: entry })
-    }
-
-    /// The address on which the server listens, with the port that it chose.
-    pub(super) fn listen(&self) -> &RemoteListen {
-        &self.listen
     }
 
     /// Completes when the registration has ended or should end.

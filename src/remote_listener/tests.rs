@@ -23,7 +23,7 @@ async fn a_connection_that_arrives_before_the_port_is_known_is_not_lost() {
     let mut test = TestSession::start().await;
     let (queue, mut connections) = ForwardedQueue::new(1);
     let registration = register(&test, "*:0", &queue).await;
-    assert_eq!(registration.listen().to_string(), format!("*:{CHOSEN_PORT}"));
+    assert_eq!(registration.listen.to_string(), format!("*:{CHOSEN_PORT}"));
 
     let forwarded = connections.recv().await.expect("the connection is queued");
     assert_eq!(forwarded.origin(), Some(SocketAddr::from(([192, 0, 2, 1], 1234))));

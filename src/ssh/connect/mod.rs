@@ -193,7 +193,7 @@ impl Connector {
     /// Cancelled when an attempt first exceeds the server's limit, since its `ProxyCommand` may be waiting for
     /// a person.
     pub(crate) fn held_up(&self) -> CancellationToken {
-        self.programs.held_up()
+        self.programs.held_up.clone()
     }
 
     /// Waits until the `ProxyCommand`s of ended sessions have ended, too.

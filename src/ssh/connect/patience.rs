@@ -20,7 +20,7 @@ pub(super) struct Programs {
     /// Whether one of them has reached the server.
     have_reached: AtomicBool,
     /// Cancelled when one of them first exceeds the server's limit.
-    held_up: CancellationToken,
+    pub(super) held_up: CancellationToken,
 }
 
 /// The extra time for the `ProxyCommand` of one attempt.
@@ -41,11 +41,6 @@ impl Programs {
     /// Records that the server has answered through a program.
     pub(super) fn reached(&self) {
         self.have_reached.store(true, Relaxed);
-    }
-
-    /// Cancelled when a program first exceeds the server's limit.
-    pub(super) fn held_up(&self) -> CancellationToken {
-        self.held_up.clone()
     }
 }
 
@@ -107,9 +102,9 @@ mod tests {
     async fn the_limit_is_extended_for_a_silent_program_and_once_for_the_server() {
         let (programs, traffic) = (Programs::default(), Arc::default());
         let mut patient = patience(&programs, &traffic, Asking::Allowed);
-        assert!(!programs.held_up().is_cancelled());
+        assert!(!programs.held_up.is_cancelled());
         assert!(patient.extends());
-        assert!(programs.held_up().is_cancelled());
+        assert!(programs.held_up.is_cancelled());
         advance(LONGEST / 2).await;
         assert!(patient.extends());
         traffic.add(b"SSH-2.0-x\r\n");

@@ -64,11 +64,6 @@ impl Forwarded {
         Some(SocketAddr::new(ip, u16::try_from(*port).ok()?))
     }
 
-    /// The listener, as named by the server.
-    pub(crate) fn at(&self) -> &At {
-        &self.arrival.at
-    }
-
     /// Confirms the channel. It must be read from then on: an unread channel blocks its session.
     pub async fn accept(self) -> Channel {
         let lease = self.load.lease(OpenKind::Plain);

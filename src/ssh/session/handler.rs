@@ -185,7 +185,7 @@ impl Handler for SessionHandler {
         if refuses {
             let text = one_line(text);
             let said = if text.is_empty() { text } else { format!(" ('{text}')") };
-            self.observed.hint().no_forwarding(&said);
+            self.observed.hint.no_forwarding(&said);
         }
         self.observed.failures.add(fault);
         Ok(())

@@ -35,7 +35,8 @@ pub(crate) struct Observed {
     pub(crate) remote_forwards: RemoteForwards,
     /// The host keys that the server announced.
     announced: SetOnce<Vec<PublicKey>>,
-    hint: Arc<Hint>,
+    /// The hint about the server.
+    pub(crate) hint: Arc<Hint>,
     facts: Mutex<Facts>,
 }
 
@@ -85,11 +86,6 @@ impl Observed {
     /// The state of a new session, with the hint about its server.
     pub(crate) fn of(hint: &Arc<Hint>, outflow: Arc<Outflow>, inflow: Option<Arc<Inflow>>) -> Self {
         Self { hint: Arc::clone(hint), outflow, inflow, ..Self::default() }
-    }
-
-    /// The hint about the server.
-    pub(crate) fn hint(&self) -> &Hint {
-        &self.hint
     }
 
     /// A copy of what is known.

@@ -217,8 +217,8 @@ impl HostKeyPolicy {
         output: &CommandOutput,
     ) -> Result<Option<Updates>, HostKeyError> {
         let known = self.read(output).await?;
-        if !known.broken().is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
-            for at in known.broken() {
+        if !known.broken.is_empty() && !self.told_broken_lines.swap(true, Ordering::Relaxed) {
+            for at in &known.broken {
                 tracing::warn!(%at, "a line of known_hosts cannot be read and does not count");
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn add(
     for _ in 0..ATTEMPTS {
         let Some(record) = LockedRecord::open(file, Missing::Create)? else { continue };
         let mut known = KnownHosts::default();
-        known.push(file, record.content());
+        known.push(file, &record.content);
         match known.verdict(host, key) {
             Verdict::Known(_) => return Ok(()),
             Verdict::Unknown => {}

@@ -22,7 +22,7 @@ pub(super) struct LockedRecord {
     target: PathBuf,
     file: File,
     found: Metadata,
-    content: Vec<u8>,
+    pub(super) content: Vec<u8>,
 }
 
 /// What to do if the file is missing.
@@ -55,10 +55,6 @@ impl LockedRecord {
         let target = fs::canonicalize(path).map_err(failed)?;
         let content = file::read_open(&mut file, MAX_FILE).map_err(failed)?;
         Ok(Some(Self { name: path.to_owned(), target, file, found, content }))
-    }
-
-    pub(super) fn content(&self) -> &[u8] {
-        &self.content
     }
 
     /// Adds complete lines at the end. If the file cannot be replaced (its directory is read-only, or it is a

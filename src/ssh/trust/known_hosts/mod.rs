@@ -44,7 +44,8 @@ pub(crate) struct HostLabel {
 #[derive(Debug, Default)]
 pub(crate) struct KnownHosts {
     lines: Vec<Line>,
-    broken: Vec<Place>,
+    /// The invalid lines.
+    pub(crate) broken: Vec<Place>,
 }
 
 /// The position of a line.
@@ -142,11 +143,6 @@ impl KnownHosts {
             }
         }
         Ok(out)
-    }
-
-    /// The invalid lines.
-    pub(crate) fn broken(&self) -> &[Place] {
-        &self.broken
     }
 
     /// What the record says about `key` of `host`.

@@ -117,7 +117,7 @@ fn an_authority_does_not_count_for_a_plain_key() {
     let host = HostLabel::new("host", 22);
     let authority = known(format!("@cert-authority * {}", text(&k)));
     assert_eq!(authority.verdict(&host, &k), Verdict::Unknown);
-    assert!(authority.broken().is_empty());
+    assert!(authority.broken.is_empty());
     let other = known(format!("@cert-authority * {}\nhost {}", text(&ed25519()), text(&k)));
     assert_eq!(other.verdict(&host, &k), at(2));
 }
@@ -144,7 +144,7 @@ fn fields_are_separated_by_any_blanks_and_invalid_lines_are_listed() {
     let t = text(&k);
     let tabs = t.replace(' ', "\t  ");
     let host = HostLabel::new("host", 22);
-    let broken = |file: &KnownHosts| file.broken().iter().map(|b| b.line).collect::<Vec<_>>();
+    let broken = |file: &KnownHosts| file.broken.iter().map(|b| b.line).collect::<Vec<_>>();
     for line in [
         format!("host\t{tabs}\tme@here"),
         format!("  \thost   {tabs}"),
@@ -173,7 +173,7 @@ fn a_line_that_is_not_utf8_does_not_affect_the_others() {
     content.extend(b"\xe9\n");
     let file = known(content);
     assert_eq!(file.verdict(&host, &k), at(2));
-    assert_eq!(file.broken().len(), 1);
+    assert_eq!(file.broken.len(), 1);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn as_ssh_keygen_sees_it() {
     fs::write(&file, format!("alpha,beta {}\n", text(&k))).expect("written");
     assert!(run(&["-H", "-f", path]).0);
     let known = KnownHosts::read([&file]).expect("readable");
-    assert!(known.broken().is_empty());
+    assert!(known.broken.is_empty());
     for (name, is_known) in [("alpha", true), ("beta", true), ("gamma", false)] {
         let verdict = known.verdict(&HostLabel::new(name, 22), &k);
         assert_eq!(matches!(verdict, Verdict::Known(_)), is_known, "{name}");

@@ -110,8 +110,7 @@ fn update_file(
 ) -> Result<Option<Changes>, KnownHostsError> {
     for _ in 0..ATTEMPTS {
         let Some(record) = LockedRecord::open(file, Missing::Leave)? else { return Ok(None) };
-        let (mut content, mut changes, missing) =
-            without_others(file, record.content(), host, keys);
+        let (mut content, mut changes, missing) = without_others(file, &record.content, host, keys);
         for key in missing {
             content.extend(new_line(host, key, hashing)?.bytes());
             changes.added += 1;
