@@ -49,10 +49,11 @@ impl Uplink {
     }
 
     pub(super) fn fed(feed: Feed, capacity: u64) -> Self {
+        let now = Instant::now();
         Self {
             feed,
             history: vec![(0, 0)],
-            now: Instant::now(),
+            now,
             pacer: Pacer::default(),
             pace: None,
             capacity,
@@ -69,8 +70,8 @@ impl Uplink {
             best_known: BEST,
             rate: None,
             question: None,
-            next: Instant::now(),
-            stretch: Stretch::default(),
+            next: now,
+            stretch: Stretch { since: now, ..Stretch::default() },
         }
     }
 
