@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::local::Local;
-use super::settings::{Settings, invalid, parse_time};
+use super::settings::{Settings, invalid, is_none, parse_time};
 use super::signatures;
 use super::tokens::Tokens;
 use super::{
@@ -79,7 +79,7 @@ fn identity_files(
     options: &SshOptions,
     tokens: &Tokens<'_>,
 ) -> Vec<IdentityFile> {
-    let configured: Vec<&str> = settings.all("identityfile").filter(|f| *f != "none").collect();
+    let configured: Vec<&str> = settings.all("identityfile").filter(|f| !is_none(f)).collect();
     let is_default =
         |file: &str| file.strip_prefix("~/.ssh/").is_some_and(|f| DEFAULT_KEY_NAMES.contains(&f));
     // Without a configured file, `ssh -G` lists all of its default names.
@@ -92,7 +92,7 @@ fn identity_files(
         }
     };
     // `ssh -G` has omitted the missing ones.
-    for file in options.identities().filter(|file| file != "none") {
+    for file in options.identities().filter(|file| !is_none(file)) {
         push(&file, IdentityOrigin::Named);
     }
     for file in configured {

@@ -1,8 +1,11 @@
 //! The host key settings of `ssh_config`.
 
+use super::algorithms::Change;
 use super::parse::DEFAULTS;
-use super::settings::{Settings, invalid};
+use super::settings::{Settings, invalid, is_none};
+use super::signatures::SIGNATURES;
 use super::tokens::Tokens;
+use super::words::{self, Hash};
 use super::{ConfigError, HostKeyConfig, StrictHostKeyChecking, Switch, UpdateHostKeys};
 
 pub(super) fn read(settings: &Settings, tokens: &Tokens<'_>) -> Result<HostKeyConfig, ConfigError> {
@@ -22,10 +25,10 @@ pub(super) fn read(settings: &Settings, tokens: &Tokens<'_>) -> Result<HostKeyCo
 
 /// The program and its arguments, with all tokens expanded that are known already.
 fn command(settings: &Settings, tokens: &Tokens<'_>) -> Result<Option<Vec<String>>, ConfigError> {
-    let command = settings.first("knownhostscommand").filter(|command| *command != "none");
+    let command = settings.first("knownhostscommand").filter(|command| !is_none(command));
     let Some(command) = command else { return Ok(None) };
     let unreadable = || invalid("KnownHostsCommand", command);
-    let mut words = shlex::split(command).ok_or_else(unreadable)?;
+    let mut words = words::split(command, Hash::Character).ok_or_else(unreadable)?;
     for word in words.iter_mut().skip(1) {
         *word = tokens.text(word, "HIKft").ok_or_else(unreadable)?;
     }
@@ -55,8 +58,8 @@ fn update_host_keys(settings: &Settings) -> Result<UpdateHostKeys, ConfigError> 
     }
 }
 
-/// The names of a list; `None` if there is none, or if it only changes the default.
+/// The names of a list, or what a change leaves of the default; `None` if there is no value.
 fn list(value: Option<&str>) -> Option<Vec<String>> {
-    let value = value.filter(|v| !v.starts_with(['+', '-', '^']))?;
-    Some(value.split(',').map(|name| name.trim().to_owned()).collect())
+    let change = Change::parse(value?);
+    Some(change.apply(SIGNATURES.into_iter()).into_iter().map(str::to_owned).collect())
 }

@@ -22,6 +22,7 @@ mod signatures;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod words;
 
 pub use algorithms::{Algorithms, NoneAvailable};
 pub use connection::{InvalidJumpList, Jump, JumpList, Origin, RekeyLimit, Way};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::local::Local;
+use super::words::{self, Hash};
 use super::{ConfigError, Setting, SshOptions, Switch};
 use crate::openssh::server_name::ServerName;
 use crate::printable::{Lines, printable};
@@ -148,19 +149,25 @@ impl Settings {
 
     pub(super) fn files(&self, keyword: &str, local: &Local) -> Vec<PathBuf> {
         let paths = split_paths(self.first(keyword).unwrap_or_default());
-        paths.iter().filter(|p| *p != "none").map(|p| local.expand_tilde(p)).collect()
+        paths.iter().filter(|p| !is_none(p)).map(|p| local.expand_tilde(p)).collect()
     }
 }
 
-/// Parses `Key=Value` and `Key Value`; removes one pair of quotes around the value.
+/// Parses `Key=Value` and `Key Value`. The words of the value lose their quotes, and a comment after them is left
+/// out, unless the value is a command.
 pub(super) fn read_option(option: &str) -> Option<(String, String)> {
     let option = option.trim();
     let end = option.find(|c: char| c == '=' || c.is_whitespace())?;
     let (keyword, value) = option.split_at(end);
     let value = value.trim_start();
-    let value = value.strip_prefix('=').unwrap_or(value).trim();
-    let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-    Some((keyword.to_ascii_lowercase(), inner.unwrap_or(value).to_owned()))
+    let value = value.strip_prefix('=').unwrap_or(value).trim_start();
+    let keyword = keyword.to_ascii_lowercase();
+    let present = OLD_NAMES.iter().find(|(old, _)| *old == keyword);
+    let keyword = present.map_or(keyword, |(_, present)| (*present).to_owned());
+    let is_whole = WHOLE_LINES.contains(&keyword.as_str());
+    let words = words::split(value, Hash::Comment).filter(|_| !is_whole);
+    let value = words.map_or_else(|| value.to_owned(), |words| words.join(" "));
+    Some((keyword, value))
 }
 
 /// Parses lines of a keyword and its value.
@@ -213,6 +220,26 @@ pub(super) fn parse_time(text: &str) -> Option<u64> {
         None if text.is_empty() => None,
         None => Some(total),
     }
+}
+
+/// Older names of keywords, which `ssh` still takes.
+const OLD_NAMES: [(&str, &str); 7] = [
+    ("challengeresponseauthentication", "kbdinteractiveauthentication"),
+    ("dsaauthentication", "pubkeyauthentication"),
+    ("identityfile2", "identityfile"),
+    ("keepalive", "tcpkeepalive"),
+    ("pubkeyacceptedkeytypes", "pubkeyacceptedalgorithms"),
+    ("skeyauthentication", "kbdinteractiveauthentication"),
+    ("tisauthentication", "kbdinteractiveauthentication"),
+];
+
+/// Keywords whose value is the rest of the line as it is, with quotes and `#`.
+const WHOLE_LINES: [&str; 5] =
+    ["knownhostscommand", "localcommand", "proxycommand", "proxyjump", "remotecommand"];
+
+/// Whether a value stands for nothing.
+pub(super) fn is_none(value: &str) -> bool {
+    value.eq_ignore_ascii_case("none")
 }
 
 /// The error for an invalid value.
