@@ -56,7 +56,7 @@ impl LocalListen {
         }
     }
 
-    fn with_path(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
+    pub(crate) fn with_path(self, expand: Expand<'_>) -> Result<Self, InvalidForward> {
         match self {
             Self::Unix(path) => Self::unix(&fields::expanded(&path.to_string_lossy(), expand)?),
             Self::Tcp { .. } => Ok(self),

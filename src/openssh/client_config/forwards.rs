@@ -149,10 +149,13 @@ fn remote(line: &str, wording: Wording<'_>) -> Result<RemoteForward, InvalidForw
 }
 
 fn listen(line: &str, wording: Wording<'_>) -> Result<LocalListen, InvalidForward> {
-    if matches!(wording, Wording::Written(_)) || is_address(line) {
-        return line.parse();
+    match wording {
+        Wording::Written(tokens) => {
+            line.parse::<LocalListen>()?.with_path(&|path| tokens.text(path, ""))
+        }
+        Wording::Printed if is_address(line) => line.parse(),
+        Wording::Printed => Ok(LocalListen::Unix(line.into())),
     }
-    Ok(LocalListen::Unix(line.into()))
 }
 
 fn target(text: &str) -> Result<Target, InvalidForward> {

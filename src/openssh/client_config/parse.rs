@@ -7,12 +7,13 @@ use super::forwards::{self, Wording};
 use super::host_keys;
 use super::keywords;
 use super::local::Local;
-use super::settings::{Settings, invalid};
-use super::tokens::Tokens;
+use super::settings::{Settings, invalid, is_none};
+use super::tokens::{Tokens, replaced};
 use super::{
     AddressFamily, ClientConfig, ConfigError, ConfiguredForwards, ProcessConfig, ReachConfig,
     SessionConfig, SshOptions, Switch, Way,
 };
+use crate::forward::service;
 use crate::observe::logs::Verbosity;
 use crate::openssh::server_name::ServerName;
 
@@ -56,13 +57,11 @@ pub(super) fn defaults(
     if settings.first("identityfile").is_none() {
         settings.fill_in(&DEFAULT_IDENTITIES);
     }
-    let port = match settings.number("Port", 22)? {
-        0 => return Err(invalid("Port", "0")),
-        port => u16::try_from(port).map_err(|_| invalid("Port", &port.to_string()))?,
-    };
+    let port = settings.first("port").unwrap_or("22");
+    let port = service::port(port).filter(|p| *p != 0).ok_or_else(|| invalid("Port", port))?;
     let user = settings.first("user").or(local.user.as_deref());
     let user = user.ok_or(ConfigError::NoUser)?.to_owned();
-    let host = settings.first("hostname").map(|h| h.replace("%h", &name.host));
+    let host = settings.first("hostname").map(|host| with_name(host, &name.host)).transpose()?;
     let host_name = host.unwrap_or_else(|| name.host.clone()).to_lowercase();
     let (host_name, user) = (host_name.as_str(), user.as_str());
     let tokens = Tokens { name: &name.host, host_name, port, user, ..Tokens::of(local) };
@@ -70,6 +69,15 @@ pub(super) fn defaults(
     let config = build(&settings, tokens, options)?;
     let forwards = forwards::read(&settings, Wording::Written(config.tokens(local)))?;
     Ok(ClientConfig { forwards, ..config })
+}
+
+/// Replaces the tokens of `HostName`.
+fn with_name(host: &str, name: &str) -> Result<String, ConfigError> {
+    replaced(host, |token| match token {
+        Some('%') => Ok("%".into()),
+        Some('h') => Ok(name.into()),
+        _ => Err(invalid("HostName", host)),
+    })
 }
 
 /// Applies the flags that stand for a keyword, as `ssh -G` does.
@@ -95,13 +103,14 @@ fn overrule_by_flags(settings: &mut Settings, options: &SshOptions) {
     }
 }
 
-/// Expands tokens and variables where `ssh -G` does.
+/// Expands tokens and variables where `ssh -G` does, and writes names in lower case.
 fn expand(
     settings: &mut Settings,
     tokens: Tokens<'_>,
     options: &SshOptions,
 ) -> Result<(), ConfigError> {
     let way = connection::way(settings, options, &tokens)?;
+    settings.replace("hostkeyalias", |alias| Ok::<_, ConfigError>(alias.to_lowercase()))?;
     let alias = settings.first("hostkeyalias").map(str::to_owned);
     let tokens = Tokens { jump: way.last_jump(), host_key_alias: alias.as_deref(), ..tokens };
     for keyword in ["UserKnownHostsFile", "IdentityAgent"] {
@@ -163,7 +172,7 @@ fn session_config(settings: &Settings, tokens: &Tokens<'_>) -> Result<SessionCon
 
 /// The command for the user's shell, with its tokens expanded.
 fn local_command(settings: &Settings, tokens: &Tokens<'_>) -> Result<Option<String>, ConfigError> {
-    let command = settings.first("localcommand").filter(|command| *command != "none");
+    let command = settings.first("localcommand").filter(|command| !is_none(command));
     match command {
         Some(command) if settings.switch("permitlocalcommand", Switch::Off).is_on() => {
             let expanded = tokens.command(command);
