@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::local::Local;
 use super::*;
 
+mod alike;
 mod installed;
 mod without_ssh;
 
