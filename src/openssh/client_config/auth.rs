@@ -106,8 +106,8 @@ fn identity_files(
 }
 
 fn certificate_files(settings: &Settings, tokens: &Tokens<'_>) -> Vec<PathBuf> {
-    let named = settings.all("certificatefile").filter(|f| *f != "none");
-    named.filter_map(|text| expand("certificate", text, tokens)).collect()
+    // To `ssh`, "none" is the name of a file.
+    settings.all("certificatefile").filter_map(|text| expand("certificate", text, tokens)).collect()
 }
 
 /// The path that a value denotes; `None`, with a warning, if it cannot be expanded.

@@ -182,6 +182,33 @@ fn a_certificate_in_the_place_of_the_public_key_is_offered() {
 
 #[test]
 #[ignore = "needs sshd, ssh"]
+fn a_certificate_beside_a_key_is_not_offered_if_another_file_is_configured() {
+    let sshd = Sshd::prepared(|login| {
+        login.make_key("ca");
+        let mut certify = command("ssh-keygen");
+        certify.args(["-q", "-I", "id", "-n", &user(), "-s"]).arg(login.path("ca"));
+        let public = login.client_key().with_extension("pub");
+        assert!(certify.arg(public).status().expect("ssh-keygen").success());
+        let ca = fs::read_to_string(login.path("ca.pub")).expect("a key");
+        fs::write(login.path("authorized_keys"), format!("cert-authority {ca}")).expect("written");
+        Vec::new()
+    });
+    let target = Target::echo();
+    let to = format!("127.0.0.1:{}", target.port());
+    for (file, is_in) in [(None, true), (Some("/missing"), false), (Some("none"), false)] {
+        let line = file.map(|file| format!("CertificateFile {file}"));
+        let config = sshd.login().ssh_config(sshd.port(), &[line.as_deref().unwrap_or_default()]);
+        for client in BOTH {
+            let mut run = client.command(&config);
+            run.args(["-o", "BatchMode=yes", "-W", &to, HOST]);
+            let output = run.stdin(Stdio::null()).output().expect("it ends");
+            assert_eq!(output.status.success(), is_in, "{client:?} {file:?}: {output:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs sshd, ssh"]
 fn a_local_command_runs_once_the_session_is_up() {
     let (sshd, target) = (Sshd::start(), Target::echo());
     let to = format!("127.0.0.1:{}", target.port());

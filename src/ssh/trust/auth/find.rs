@@ -171,8 +171,12 @@ impl<H: Handler> Login<'_, H> {
         Found { files, certificates: usable }
     }
 
-    /// Uses a previously unlocked key, and reports problems with the file.
+    /// Uses a previously unlocked key, and reports problems with the file. The certificate beside it counts only
+    /// if no `CertificateFile` is configured, even a missing one, as in `ssh`.
     fn take_file(&mut self, mut file: KeyFile) -> KeyFile {
+        if !self.config.auth.certificate_files.is_empty() {
+            file.certificate = None;
+        }
         match &file.secret {
             Secret::Locked(_) => {
                 let public = file.public.as_ref().map(Offer::key);
