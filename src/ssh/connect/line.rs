@@ -245,10 +245,10 @@ mod tests {
     #[test]
     fn a_line_that_seemed_near_gets_a_window_that_keeps_its_queue_short() {
         let window = 256 << 10;
-        for (best, wanted) in [(10, FIRST), (15, 1_747_626), (30, 873_813), (50, FIRST)] {
-            let best = Duration::from_millis(best);
+        for (millis, wanted) in [(10, FIRST), (15, 1_747_626), (30, 873_813), (50, FIRST)] {
+            let best = Duration::from_millis(millis);
             // Half of the window is carried in each round trip.
-            let received = u64::from(window / 2) * 1000 / best.as_millis() as u64;
+            let received = u64::from(window / 2) * 1000 / millis;
             let sample =
                 Sample { received, busiest: received, round_trip: best, best, window, ..HOME };
             let mut line = Learner::default();
