@@ -1,8 +1,10 @@
 //! Every keyword of `ssh_config(5)`, and its effect here. The code, the tests and the guide
 //! (`src/guide/ssh-config.md`) share this table.
 
-use super::ConfigError;
-use super::settings::Settings;
+use wildmatch::WildMatch;
+
+use super::settings::{self, Settings};
+use super::{ConfigError, Setting, SshOptions};
 use crate::printable::{Lines, printable};
 
 /// A keyword of `ssh_config(5)`, from any version between 9.2 and 10.
@@ -66,6 +68,41 @@ pub(super) fn refuse(settings: &Settings, host: &str) -> Result<(), ConfigError>
         }
     }
     Ok(())
+}
+
+/// Rejects options that `ssh` would reject: those without a value, and those that name no keyword, unless
+/// `IgnoreUnknown` has it. Without that, a typing mistake could leave out a jump host.
+///
+/// # Errors
+///
+/// There are such options; all are named.
+pub(super) fn check(options: &SshOptions) -> Result<(), ConfigError> {
+    let mut ignored = Vec::new();
+    let mut wrong = Vec::new();
+    for setting in &options.options {
+        let Setting::Option(option) = setting else { continue };
+        let shown = |keyword: &str| printable(keyword, 80, Lines::One);
+        match settings::read_option(option) {
+            None => wrong.push(format!("-o {}: the value is missing", shown(option))),
+            Some((keyword, value)) if keyword == "ignoreunknown" => {
+                let patterns = value.split(',').map(str::to_lowercase);
+                ignored.extend(patterns.map(|pattern| WildMatch::new(&pattern)));
+            }
+            Some((keyword, _)) => {
+                let is_ignored = ignored.iter().any(|pattern| pattern.matches(&keyword));
+                if !is_option(&keyword) && !is_ignored {
+                    wrong.push(format!("-o {}: ssh has no such option", shown(&keyword)));
+                }
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(ConfigError::Options(wrong.join("; "))) }
+}
+
+/// Whether `ssh` takes this keyword, in lower case, as an option.
+fn is_option(keyword: &str) -> bool {
+    let is_there = KEYWORDS.iter().any(|known| known.name.eq_ignore_ascii_case(keyword));
+    (is_there && !ONLY_IN_FILES.contains(&keyword)) || OBSOLETE.contains(&keyword)
 }
 
 use Effect::{Evaluated, Honoured, Idle, Refused};
@@ -226,6 +263,32 @@ pub const KEYWORDS: &[Keyword] = &[
         Idle("weak algorithms are used only where they are asked for by name"),
     ),
     keyword("XAuthLocation", Idle("no program runs on the server that could open a window")),
+];
+
+/// Keywords that are no options.
+const ONLY_IN_FILES: [&str; 3] = ["host", "include", "match"];
+
+/// Former keywords, which `ssh` still takes, without an effect.
+const OBSOLETE: [&str; 19] = [
+    "afstokenpassing",
+    "cipher",
+    "compressionlevel",
+    "fallbacktorsh",
+    "globalknownhostsfile2",
+    "hostbasedkeytypes",
+    "kerberosauthentication",
+    "kerberostgtpassing",
+    "protocol",
+    "protocolkeepalives",
+    "rhostsauthentication",
+    "rhostsrsaauthentication",
+    "rsaauthentication",
+    "setuptimeout",
+    "smartcarddevice",
+    "useprivilegedport",
+    "userknownhostsfile2",
+    "useroaming",
+    "usersh",
 ];
 
 const NO_GSSAPI: &str = "GSSAPI is not supported";

@@ -250,6 +250,9 @@ pub enum ConfigError {
          ProxyJump"
     )]
     DescriptorPassing,
+    /// Options that `ssh` would reject, each with the reason.
+    #[error("{0}")]
+    Options(String),
     #[error("-F needs the program ssh, which is not installed")]
     NeedsSsh,
     /// The user name is in neither the flags, the password database nor the environment (USER, LOGNAME).

@@ -51,6 +51,7 @@ pub(super) fn defaults(
     if options.config_file.is_some() {
         return Err(ConfigError::NeedsSsh);
     }
+    keywords::check(options)?;
     let mut settings = Settings::from_command_line(options, name);
     overrule_by_flags(&mut settings, options);
     settings.fill_in(&DEFAULTS);

@@ -52,3 +52,21 @@ fn without_ssh_a_configuration_file_cannot_be_read() {
     let told = super::parse::defaults(&name("host"), &SshOptions::default(), &nobody);
     assert!(matches!(told, Err(ConfigError::NoUser)), "{told:?}");
 }
+
+#[test]
+fn without_ssh_a_misspelt_option_is_an_error() {
+    let wrong = |options: &[&str]| {
+        defaults("host", &with_options(options)).map_err(|error| error.to_string()).err()
+    };
+    assert_eq!(
+        wrong(&["ProxyJmup=bastion", "Port=1", "User", "Host=a\u{1b}b", "x\u{1b}=1"]).as_deref(),
+        Some(
+            "-o proxyjmup: ssh has no such option; -o User: the value is missing; \
+             -o host: ssh has no such option; -o x\\u{1b}: ssh has no such option"
+        )
+    );
+    let ignored = ["IgnoreUnknown=Vendor*,other", "VendorThing=1", "OTHER=1"];
+    assert_eq!(wrong(&ignored), None);
+    assert!(wrong(&["VendorThing=1"]).is_some());
+    assert_eq!(wrong(&["Protocol=2", "DSAAuthentication=no", "ForwardX11 yes"]), None);
+}
