@@ -1,5 +1,6 @@
 //! The client of a running program's control socket.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,10 @@ pub(crate) enum ClientError {
     Foreign { path: PathBuf },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
     Silent { path: PathBuf },
+    #[error(
+        "{path}: the program closed the connection; it may be ending, or serve too many others"
+    )]
+    Closed { path: PathBuf },
     #[error("{}", .0.title)]
     Refused(Problem),
     #[error("the running program gives no answer: {0}")]
@@ -81,7 +86,7 @@ impl Client {
         let answer = timeout(self.patience, async {
             let (response, _connection) = self.send(method, path, content).await?;
             let status = response.status();
-            let content = response.into_body().collect().await.map_err(broken)?.to_bytes();
+            let content = response.into_body().collect().await.map_err(|e| self.cut(e))?.to_bytes();
             read(status, &content)
         });
         answer.await.unwrap_or_else(|_| Err(self.silent()))
@@ -101,6 +106,15 @@ impl Client {
 
     fn silent(&self) -> ClientError {
         ClientError::Silent { path: self.socket.clone() }
+    }
+
+    fn cut(&self, error: hyper::Error) -> ClientError {
+        let is_io = error.source().and_then(<dyn Error>::downcast_ref::<io::Error>).is_some();
+        if is_io || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            ClientError::Closed { path: self.socket.clone() }
+        } else {
+            broken(error)
+        }
     }
 
     async fn send<C: Serialize>(
@@ -133,7 +147,7 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(content))
             .map_err(broken)?;
-        let response = sender.send_request(request).await.map_err(broken)?;
+        let response = sender.send_request(request).await.map_err(|error| self.cut(error))?;
         Ok((response, connection))
     }
 }
@@ -183,3 +197,35 @@ fn broken(why: impl std::fmt::Display) -> ClientError {
 const QUICK: Duration = Duration::from_secs(5);
 /// The time limit for everything else: a ping waits for a dial, a reload for lists.
 const SLOW: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_ends_closes_the_connection() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let client = Client::new(&socket);
+        for is_accepted in [true, false] {
+            let listener = UnixListener::bind(&socket).expect("a socket");
+            let closing = async {
+                if is_accepted {
+                    drop(listener.accept().await);
+                } else {
+                    // The request waits in the queue.
+                    sleep(Duration::from_millis(50)).await;
+                }
+                drop(listener);
+            };
+            let (told, ()) = tokio::join!(client.get::<()>("/"), closing);
+            assert!(matches!(told, Err(ClientError::Closed { .. })), "{told:?}");
+            std::fs::remove_file(&socket).expect("removed");
+        }
+        let told = client.get::<()>("/").await;
+        assert!(matches!(told, Err(ClientError::NotRunning { .. })), "{told:?}");
+    }
+}

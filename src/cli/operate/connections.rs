@@ -1,11 +1,14 @@
 //! `sockeye connections` and `sockeye kill`.
 
+use std::time::Duration;
+
 use hyper::Method;
+use tokio::time::sleep;
 
 use super::args::{ConnectionsArgs, KillArgs};
 use super::{Done, FAILED, FINE, Failure, client, json, show, unless_refused};
 use crate::cli::configured::{say, say_on};
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{Client, ClientError, EventStream};
 use crate::control::schema::{Closed, Connection, Connections, Event};
 
 pub(super) async fn list(args: ConnectionsArgs) -> Done {
@@ -31,10 +34,9 @@ async fn watch(client: &Client, query: &str, as_json: bool) -> Done {
     loop {
         let Some(event) = events.next().await else {
             // The program disconnects those who read too slowly.
-            match client.events(query).await {
-                Ok(again) => events = again,
-                Err(ClientError::NotRunning { .. }) => break,
-                Err(error) => return Err(error.into()),
+            match reconnect(client, query).await? {
+                Some(again) => events = again,
+                None => break,
             }
             continue;
         };
@@ -68,6 +70,18 @@ async fn watch(client: &Client, query: &str, as_json: bool) -> Done {
     Ok(FINE)
 }
 
+/// Follows the events again; `None` if the program has ended.
+async fn reconnect(client: &Client, query: &str) -> Result<Option<EventStream>, ClientError> {
+    let mut attempts = 1..ATTEMPTS;
+    loop {
+        match client.events(query).await {
+            Err(ClientError::NotRunning { .. }) => return Ok(None),
+            Err(ClientError::Closed { .. }) if attempts.next().is_some() => sleep(PAUSE).await,
+            result => return result.map(Some),
+        }
+    }
+}
+
 fn line(one: &Connection, as_json: bool, words: impl Fn(&Connection) -> String) -> String {
     if as_json { json(one) } else { format!("{}\n", words(one)) }
 }
@@ -98,4 +112,31 @@ pub(super) async fn kill(args: KillArgs) -> Done {
         }
     }
     Ok(status)
+}
+
+/// The attempts to follow the events again while the program closes each connection.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_closes_new_connections_has_ended_soon() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let ending = async {
+            for _ in 0..2 {
+                drop(listener.accept().await);
+            }
+            drop(listener);
+        };
+        let client = Client::new(&socket);
+        let (again, ()) = tokio::join!(reconnect(&client, ""), ending);
+        assert!(matches!(again, Ok(None)), "{again:?}");
+    }
 }
