@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ssh::session::delay::is_queued;
+
 /// What is known of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -137,13 +139,12 @@ impl Sample {
     fn limit(&self) -> Option<Limit> {
         let Self { busiest, round_trip, best, window, upload, .. } = *self;
         let carried_in = |time: Duration| u128::from(busiest) * time.as_micros() / 1_000_000;
-        let is_queued = |round_trip| round_trip > best * 3 / 2 + WAVERING;
-        if is_queued(round_trip) {
+        if is_queued(round_trip, best) {
             // A download with little data in flight has not caused the queue, but an upload may have.
             let is_downward = match upload {
                 Upload::None => true,
                 Upload::Running => false,
-                Upload::Paced { base } => is_queued(base),
+                Upload::Paced { base } => is_queued(base, best),
             };
             let is_own = is_downward && carried_in(round_trip) >= u128::from(LEAST / 2);
             return is_own.then_some(Limit::Line);
@@ -188,14 +189,13 @@ const MOST: u32 = 64 << 20;
 const STEP: u32 = 8;
 /// The queueing delay of a home line, as far as one can be assumed.
 const QUEUE: Duration = Duration::from_millis(100);
-/// The variation of round trips without a queue, besides half of the shortest.
-const WAVERING: Duration = Duration::from_millis(20);
 /// The variation of round trips on an idle line, besides an eighth of the shortest.
 const SLIGHT: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssh::session::delay::WAVERING;
 
     const HOME: Sample = Sample {
         received: 1_250_000,

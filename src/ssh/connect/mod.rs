@@ -310,6 +310,9 @@ impl Connector {
         let rate = |bytes| per_second(bytes, span);
         self.windows.sent(rate(carried.carried - carried.received), session.base_beside_uploads());
         let delay = session.health().delay();
+        if let Some(lately) = delay.attribute(self.windows.carried(rate(carried.carried))) {
+            self.windows.measured_lately(lately);
+        }
         delay.note_server_best(self.windows.round_trip());
         // russh refills a window when half of it is used, so that on average three quarters are in flight.
         let fitting = self.windows.fitting(session.window());

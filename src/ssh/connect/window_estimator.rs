@@ -17,7 +17,8 @@ use super::line::{Learner, Sample, Upload};
 use super::line_memory::LineMemory;
 use crate::lock::lock;
 use crate::ssh::session::atomic_time::AtomicDuration;
-use crate::ssh::session::delay::LAN;
+use crate::ssh::session::delay::{LAN, is_queued};
+use crate::ssh::session::recent::Traffic;
 
 /// What is known of the distance and the line to one server, from all of its sessions.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct WindowEstimator {
     line: Mutex<Learner>,
     /// The last upload, and when it was seen.
     uploaded: Mutex<Option<(Instant, Upload)>>,
+    /// When there was traffic.
+    carried: Mutex<Option<Instant>>,
     /// The store of lines.
     memory: LineMemory,
     /// The server's name in the store.
@@ -81,7 +84,7 @@ impl WindowEstimator {
     /// Takes note of the rate at which a session has just sent, in bytes a second. `base` is its round trip without the
     /// queue of that upload, if the upload has a pace.
     pub(crate) fn sent(&self, rate: u64, base: Option<Duration>) {
-        if rate >= UPLOAD {
+        if rate >= NOTABLE {
             let upload = base.map_or(Upload::Running, |base| Upload::Paced { base });
             *lock(&self.uploaded) = Some((Instant::now(), upload));
         }
@@ -92,6 +95,26 @@ impl WindowEstimator {
         match *lock(&self.uploaded) {
             Some((at, upload)) if at.elapsed() < LATER => upload,
             _ => Upload::None,
+        }
+    }
+
+    /// Takes note of the rate at which a session has just carried data either way, in bytes a second. Returns the
+    /// traffic of all sessions.
+    pub(crate) fn carried(&self, rate: u64) -> Traffic {
+        let mut carried = lock(&self.carried);
+        if rate >= NOTABLE {
+            *carried = Some(Instant::now());
+        }
+        match *carried {
+            Some(at) if at.elapsed() < LATER => Traffic::Some,
+            _ => Traffic::None,
+        }
+    }
+
+    /// Takes note of the shortest round trip of the last minutes. The path may have become longer.
+    pub(crate) fn measured_lately(&self, round_trip: Duration) {
+        if self.round_trip.get().is_some_and(|best| is_queued(round_trip, best)) {
+            self.round_trip.set(round_trip);
         }
     }
 
@@ -170,8 +193,8 @@ const NEAR: Duration = Duration::from_millis(25);
 const LEAST_WINDOW: u32 = 256 << 10;
 /// The smallest limit for the socket in bytes: a few dozen segments, so that later ones reveal the loss of one.
 const LEAST_FITTING: u32 = 64 << 10;
-/// The least rate, in bytes a second, of an upload that causes a queue worth considering.
-const UPLOAD: u64 = 16 << 10;
+/// The least rate, in bytes a second, of traffic that causes a queue worth considering.
+const NOTABLE: u64 = 16 << 10;
 /// How long an upload may still delay answers: the queue has to drain, and an answer may be on its way.
 const LATER: Duration = Duration::from_secs(2);
 
@@ -256,6 +279,32 @@ mod tests {
         assert_eq!(windows.window(&mut client, busy).await, 3000 * 512);
     }
 
+    #[test]
+    fn a_path_that_has_become_longer_needs_a_larger_window() {
+        let line = Learner::of(serde_json::from_str(r#"{"rate": 6250000}"#).expect("a line"));
+        let windows = WindowEstimator { line: Mutex::new(line), ..WindowEstimator::default() };
+        let [best, wavering, longer] = [30, 60, 150].map(Duration::from_millis);
+        windows.measured(best);
+        assert_eq!(windows.wanted(false), 468_750);
+        windows.measured_lately(wavering);
+        assert_eq!(windows.round_trip(), Some(best));
+        windows.measured_lately(longer);
+        assert_eq!(windows.wanted(false), 468_750 * 5);
+        assert!(windows.is_unfit(468_750));
+        windows.measured(best);
+        assert_eq!(windows.round_trip(), Some(best), "it was a queue of others");
+    }
+
+    #[test]
+    fn traffic_on_any_session_may_have_made_a_queue() {
+        let windows = WindowEstimator::default();
+        assert_eq!(windows.carried(NOTABLE - 1), Traffic::None);
+        assert_eq!(windows.carried(NOTABLE), Traffic::Some);
+        assert_eq!(windows.carried(0), Traffic::Some, "it has to drain");
+        *lock(&windows.carried) = Instant::now().checked_sub(LATER);
+        assert_eq!(windows.carried(0), Traffic::None);
+    }
+
     #[tokio::test]
     async fn the_first_window_is_too_large_for_fibre() {
         let windows = WindowEstimator::default();
@@ -286,12 +335,12 @@ mod tests {
     #[test]
     fn an_upload_counts_for_a_while_and_with_its_pace_if_it_has_one() {
         let windows = WindowEstimator::default();
-        windows.sent(UPLOAD - 1, None);
+        windows.sent(NOTABLE - 1, None);
         assert_eq!(windows.upload(), Upload::None);
-        windows.sent(UPLOAD, None);
+        windows.sent(NOTABLE, None);
         assert_eq!(windows.upload(), Upload::Running);
         let base = Duration::from_millis(70);
-        windows.sent(UPLOAD, Some(base));
+        windows.sent(NOTABLE, Some(base));
         assert_eq!(windows.upload(), Upload::Paced { base });
     }
 

@@ -1,8 +1,11 @@
 //! How long an answer from the server takes now.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::atomic_time::{AtomicDuration, Clock};
+use super::recent::{Recent, Traffic};
+use crate::lock::lock;
 
 /// The results of pings to a server. The server answers them in order, after everything that it has queued to
 /// send by then.
@@ -15,6 +18,7 @@ pub(crate) struct Delay {
     last: AtomicDuration,
     /// When the unanswered ping was sent.
     asked: AtomicDuration,
+    recent: Mutex<Recent>,
 }
 
 impl Delay {
@@ -31,6 +35,17 @@ impl Delay {
     pub(crate) fn note(&self, took: Duration) {
         self.last.set(took);
         self.best.shorten(took);
+        lock(&self.recent).add(took);
+    }
+
+    /// Takes note of the traffic to the server since the last call. Returns the shortest round trip of the last
+    /// minutes, from time to time; it replaces a much shorter one, which the path no longer has.
+    pub(crate) fn attribute(&self, traffic: Traffic) -> Option<Duration> {
+        let recent = lock(&self.recent).attribute(traffic)?;
+        if self.best().is_some_and(|best| is_queued(recent, best)) {
+            self.best.set(recent);
+        }
+        Some(recent)
     }
 
     /// The shortest round trip of this session, once one was measured.
@@ -73,6 +88,14 @@ impl Delay {
     }
 }
 
+/// Whether a round trip exceeds the shortest one by more than varies without a queue.
+pub(crate) fn is_queued(round_trip: Duration, best: Duration) -> bool {
+    round_trip > best * 3 / 2 + WAVERING
+}
+
+/// The variation of round trips without a queue, besides half of the shortest.
+pub(crate) const WAVERING: Duration = Duration::from_millis(20);
+
 /// The longest round trip of a LAN, where the hosts are the bottleneck.
 pub(crate) const LAN: Duration = Duration::from_millis(4);
 
@@ -96,6 +119,25 @@ mod tests {
         assert_eq!(delay.best(), Some(Duration::from_millis(50)));
         assert_eq!(delay.excess(), Duration::from_millis(10));
         assert_eq!(delay.waiting(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_path_that_has_become_longer_is_noticed() {
+        for (now, best) in [(150, 150), (60, 30), (20, 20)] {
+            let delay = Delay::default();
+            delay.note(Duration::from_millis(30));
+            // The first minutes contain the short one.
+            for result in [30.min(now), now] {
+                for traffic in [Traffic::None, Traffic::Some] {
+                    (0..8).for_each(|_| delay.answered(Duration::from_millis(now)));
+                    assert_eq!(delay.attribute(traffic), None);
+                }
+                tokio::time::advance(Duration::from_secs(180)).await;
+                let result = Some(Duration::from_millis(result));
+                assert_eq!(delay.attribute(Traffic::None), result);
+            }
+            assert_eq!(delay.best(), Some(Duration::from_millis(best)), "{now} ms");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod open_failure;
 mod opening;
 pub(crate) mod outflow;
 mod pacer;
+pub(crate) mod recent;
 pub(crate) mod remote_forwards;
 mod round_trip;
 mod traffic;
