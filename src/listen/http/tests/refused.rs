@@ -150,6 +150,8 @@ async fn requests_that_a_web_page_can_send_are_refused() {
         ),
         format!("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n{inner}"),
         format!("GET intranet:80 HTTP/1.1\r\nHost: a\r\n\r\n{inner}"),
+        format!("POST //intranet/ HTTP/1.1\r\nHost: a\r\n\r\n{inner}"),
+        format!("POST /x?http://intranet/ HTTP/1.1\r\nHost: a\r\n\r\n{inner}"),
     ] {
         let answer = refused(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{request}: {answer}");
