@@ -141,7 +141,7 @@ fn work(
         anyhow::Ok(until_stopped(async || signals.next().await, &readiness, &drain, work).await)
     })?;
     match &ended {
-        // Nothing is left but threads that wait for input or for a file.
+        // What is left has had its time, or is a thread that waits for input or for a file.
         Ok(_) => runtime.shutdown_background(),
         // Tasks that were cut off remove their sockets' files and end their processes when they are dropped.
         Err(_) => runtime.shutdown_timeout(DROP_LIMIT),
