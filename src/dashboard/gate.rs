@@ -16,7 +16,7 @@ use crate::control::reply::Failure;
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     hosts: Vec<String>,
-    /// With the port, since browsers do not separate the cookies of two ports.
+    /// The name of the cookie, with the port, since browsers do not separate the cookies of two ports.
     pub(super) cookie: String,
 }
 
