@@ -32,8 +32,8 @@ pub(super) async fn request(
     Ok(())
 }
 
-/// The function that serves each client of a forward, in a task of `connections`, until `stop` is cancelled. `entry`
-/// counts the clients.
+/// The function that serves each client of a forward, in a task of `connections`. `entry` counts the clients; `stop`
+/// ends those of a proxy without losing data, and leaves those of a target alone.
 pub(super) fn serve(
     options: &RemoteOptions,
     entry: Arc<Forward>,
