@@ -99,6 +99,10 @@ mod tests {
             assert!(!keys.token.is(text.as_bytes()), "{text}");
         }
         assert_eq!(keys.token.text().len(), 64);
-        assert!(!format!("{keys:?}{:?}", keys.issue()).contains(keys.token.text()));
+        let code = keys.issue().expect("a code");
+        let shown = format!("{keys:?}{code:?}");
+        for secret in [&keys.token, &keys.cookie, &code] {
+            assert!(!shown.contains(secret.text()), "{shown}");
+        }
     }
 }
