@@ -1,5 +1,15 @@
+use std::net::Ipv4Addr;
+
+use tokio::net::TcpSocket;
+
 use super::*;
-use crate::dial::MissingSession;
+use crate::control::testing::program;
+use crate::dial::{MissingSession, Routes};
+use crate::openssh::{ClientConfig, Prompter, SshOptions};
+use crate::pool::{Carry, JumpHosts, Pool, Report};
+use crate::registry::ServerLog;
+use crate::route::Router;
+use crate::ssh::connect::LineMemory;
 
 /// A ping over a server that answers at once.
 fn fine() -> Facts<'static> {
@@ -104,4 +114,60 @@ fn the_slowest_stage_is_to_blame() {
         assert_eq!(told, culprit, "{verdict}");
         assert!(verdict.contains(words), "{verdict}");
     }
+}
+
+#[tokio::test]
+async fn the_server_is_the_one_that_is_named_or_the_only_one() {
+    let request = |server: Option<&str>, destination: Option<&str>| PingRequest {
+        server: server.map(str::to_owned),
+        destination: destination.map(str::to_owned),
+        ..PingRequest::default()
+    };
+    // Ours as long as the test runs, so that nobody listens there.
+    let taken = TcpSocket::new_v4().expect("a socket");
+    taken.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("loopback");
+    let own = taken.local_addr().expect("bound").to_string();
+    let own = own.as_str();
+    let none = "there is no server";
+    for (servers, server, destination, answer) in [
+        (&[][..], None, None, Err(none.to_owned())),
+        (&[], Some("a"), None, Err(format!("{none} a"))),
+        (&["a"], None, None, Ok((own, Some("a")))),
+        (
+            &["a", "b"],
+            None,
+            None,
+            Err("there are several servers: name one, or a destination".into()),
+        ),
+        (&["a", "b"], Some("b"), None, Ok((own, Some("b")))),
+        (&["a", "b"], None, Some("x.example:80"), Ok(("x.example:80", None))),
+        (&["a", "b"], Some("a"), Some("x.example:80"), Ok(("x.example:80", Some("a")))),
+        // Which server is asked for comes before where to.
+        (&["a"], Some("c"), Some("x.example:0"), Err(format!("{none} c"))),
+    ] {
+        let (program, _) = program();
+        let servers = servers.iter().map(|name| (Arc::from(*name), pool(own))).collect();
+        program
+            .0
+            .routes
+            .replace(Routes { router: Router::new(Vec::new(), Action::Reject), servers });
+        let wanted = program.wanted(&request(server, destination));
+        let answer = answer.map(|(target, server)| {
+            let target = Destination::parse(target, None).expect("good");
+            let servers = server.map(|name| vec![Arc::from(name)]);
+            let via = servers.map(|servers| Via { servers, select: Select::default() });
+            let routing = via.map_or(Routing::Rules, |via| Routing::Fixed(Action::Via(via.into())));
+            (Target::from(target), routing)
+        });
+        let answer = answer.map_err(|why| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+        assert_eq!(wanted, answer);
+    }
+}
+
+fn pool(server: &str) -> Pool {
+    let server = format!("me@{server}").parse().expect("a server");
+    let (config, _) = ClientConfig::without_ssh(&server, &SshOptions::default()).expect("defaults");
+    let carry: Carry = Box::new(|_| unreachable!("nothing lies behind it"));
+    let jumps = JumpHosts::new(Prompter::nobody(), carry, LineMemory::default(), Report::Debug);
+    Pool::begin(config, &jumps, None, ServerLog::default()).0
 }
