@@ -82,7 +82,7 @@ pub(super) fn check(options: &SshOptions) -> Result<(), ConfigError> {
     for setting in &options.options {
         let Setting::Option(option) = setting else { continue };
         let shown = |keyword: &str| printable(keyword, 80, Lines::One);
-        match settings::read_option(option) {
+        match settings::read_option(option).filter(|(_, value)| !value.is_empty()) {
             None => wrong.push(format!("-o {}: the value is missing", shown(option))),
             Some((keyword, value)) if keyword == "ignoreunknown" => {
                 let patterns = value.split(',').map(str::to_lowercase);

@@ -65,6 +65,13 @@ fn without_ssh_a_misspelt_option_is_an_error() {
              -o host: ssh has no such option; -o x\\u{1b}: ssh has no such option"
         )
     );
+    assert_eq!(
+        wrong(&["ProxyJump=", "User=\"\"", "Port = # later", "LocalCommand=\"\""]).as_deref(),
+        Some(
+            "-o ProxyJump=: the value is missing; -o User=\"\": the value is missing; \
+             -o Port = # later: the value is missing"
+        )
+    );
     let ignored = ["IgnoreUnknown=Vendor*,other", "VendorThing=1", "OTHER=1"];
     assert_eq!(wrong(&ignored), None);
     assert!(wrong(&["VendorThing=1"]).is_some());
