@@ -269,22 +269,19 @@ pub const KEYWORDS: &[Keyword] = &[
 const ONLY_IN_FILES: [&str; 3] = ["host", "include", "match"];
 
 /// Former keywords, which `ssh` still takes, without an effect.
-const OBSOLETE: [&str; 19] = [
+pub(super) const OBSOLETE: [&str; 16] = [
     "afstokenpassing",
     "cipher",
     "compressionlevel",
     "fallbacktorsh",
     "globalknownhostsfile2",
-    "hostbasedkeytypes",
     "kerberosauthentication",
     "kerberostgtpassing",
     "protocol",
-    "protocolkeepalives",
     "rhostsauthentication",
     "rhostsrsaauthentication",
     "rsaauthentication",
-    "setuptimeout",
-    "smartcarddevice",
+    "useblacklistedkeys",
     "useprivilegedport",
     "userknownhostsfile2",
     "useroaming",

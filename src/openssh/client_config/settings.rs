@@ -223,13 +223,17 @@ pub(super) fn parse_time(text: &str) -> Option<u64> {
 }
 
 /// Older names of keywords, which `ssh` still takes.
-const OLD_NAMES: [(&str, &str); 7] = [
+pub(super) const OLD_NAMES: [(&str, &str); 11] = [
     ("challengeresponseauthentication", "kbdinteractiveauthentication"),
     ("dsaauthentication", "pubkeyauthentication"),
+    ("hostbasedkeytypes", "hostbasedacceptedalgorithms"),
     ("identityfile2", "identityfile"),
     ("keepalive", "tcpkeepalive"),
+    ("protocolkeepalives", "serveraliveinterval"),
     ("pubkeyacceptedkeytypes", "pubkeyacceptedalgorithms"),
+    ("setuptimeout", "serveraliveinterval"),
     ("skeyauthentication", "kbdinteractiveauthentication"),
+    ("smartcarddevice", "pkcs11provider"),
     ("tisauthentication", "kbdinteractiveauthentication"),
 ];
 

@@ -1,6 +1,8 @@
 //! Comparisons with the installed `ssh`.
 
 use super::*;
+use crate::openssh::client_config::keywords::OBSOLETE;
+use crate::openssh::client_config::settings::OLD_NAMES;
 
 #[tokio::test]
 #[ignore = "needs ssh"]
@@ -90,5 +92,31 @@ async fn an_interval_that_nobody_configured_is_ignored() {
         let (config, _) = asked.expect("ssh -G");
         assert_eq!(config.session.server_alive_interval, interval, "{options:?}");
         assert_eq!(config.auth.batch_mode, Switch::On);
+    }
+}
+
+#[test]
+#[ignore = "needs ssh"]
+fn former_keywords_mean_the_same_to_the_ssh_of_this_machine() {
+    let printed = |option: &str| {
+        let mut ssh = std::process::Command::new("ssh");
+        let output = ssh.args(["-G", "-F", "none", "-o", option, "host"]).output().expect("ssh");
+        output.status.success().then_some(output.stdout)
+    };
+    let values = ["7", "yes", "ssh-rsa", "/x"];
+    let plain = printed("Port=22").expect("a configuration");
+    for (old, value) in OBSOLETE.into_iter().flat_map(|old| values.map(|value| (old, value))) {
+        // A build of `ssh` may lack it.
+        if let Some(printed) = printed(&format!("{old}={value}")) {
+            assert!(printed == plain, "{old}={value} has an effect");
+        }
+    }
+    for (old, present) in OLD_NAMES {
+        for value in values {
+            if let Some(old_printed) = printed(&format!("{old}={value}")) {
+                let same = printed(&format!("{present}={value}")) == Some(old_printed);
+                assert!(same, "{old}={value} is not {present}");
+            }
+        }
     }
 }
