@@ -20,11 +20,17 @@ struct Short {
     relay: JoinHandle<Outcome>,
 }
 
-async fn connected() -> (Direct, TcpStream) {
+/// Both ends of a connection.
+async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("bound");
     let near = TcpStream::connect(address).await.expect("it listens");
-    let (target, _) = listener.accept().await.expect("it comes");
+    let (far, _) = listener.accept().await.expect("it comes");
+    (near, far)
+}
+
+async fn connected() -> (Direct, TcpStream) {
+    let (near, target) = sockets().await;
     (Direct::new(Socket::Tcp(near)), target)
 }
 
@@ -35,6 +41,25 @@ async fn short() -> Short {
     let served = relayer.clone();
     let relay = tokio::spawn(async move { served.relay(end, Bytes::new(), direct).await });
     Short { client, target, relayer, relay }
+}
+
+/// The kernel still holds a part of the data when both ends are done.
+#[tokio::test]
+async fn a_client_that_reads_late_gets_everything() {
+    let (direct, mut target) = connected().await;
+    let (end, mut client) = sockets().await;
+    socket2::SockRef::from(&end).set_send_buffer_size(1 << 20).expect("an open socket");
+    let down = content(300_000);
+    let relayer = Relayer::new(BacklogLimits::default());
+    let relay =
+        tokio::spawn(async move { relayer.relay(Socket::Tcp(end), Bytes::new(), direct).await });
+    client.shutdown().await.expect("open");
+    target.write_all(&down).await.expect("taken");
+    drop(target);
+    assert_eq!(soon(relay).await.expect("no panic"), Outcome::Clean);
+    let mut bytes = Vec::new();
+    soon(client.read_to_end(&mut bytes)).await.expect("a clean end");
+    assert!(bytes == down, "{} bytes", bytes.len());
 }
 
 fn reset(socket: TcpStream) {
@@ -102,13 +127,16 @@ async fn a_reset_after_the_target_s_eof_leaves_the_response_intact() {
 #[tokio::test]
 async fn a_killed_connection_is_distinguished_from_a_cut() {
     let (direct, _target) = connected().await;
-    let tracked = Connections::default().begin(&Request::for_test("web.example:80"));
+    let connections = Connections::default();
+    let tracked = connections.begin(&Request::for_test("web.example:80"));
     let connection = Arc::clone(tracked.connection());
     let channel = Channel::from(direct).tracked_by(tracked);
     let mut client = Relayer::new(BacklogLimits::default()).pipe(channel);
     connection.kill();
     let (_, ended) = read_all(&mut client).await;
     assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::ConnectionAborted));
+    until("the end is recorded", || connections.count() == 0).await;
+    assert_eq!(connection.outcome(), Some(Outcome::Killed));
 }
 
 #[tokio::test]

@@ -62,6 +62,18 @@ async fn data_after_eof_is_not_part_of_the_stream() {
     assert!(bytes == down, "{} bytes", bytes.len());
 }
 
+/// The clock only advances while everything waits.
+#[tokio::test(start_paused = true)]
+async fn a_client_is_done_before_the_server_closes_the_channel() {
+    let (_session, mut line) = line().await;
+    let start = tokio::time::Instant::now();
+    line.far.eof().await;
+    line.client.shutdown().await.expect("half-closed");
+    read_all(&mut line.client).await.1.expect("a clean end");
+    soon(line.client.gone()).await;
+    assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());
+}
+
 /// asyncssh sends EOF and waits for our CLOSE.
 #[tokio::test]
 async fn a_server_that_waits_for_our_close_delays_nothing() {
@@ -281,6 +293,58 @@ async fn after_a_reset_by_the_client_a_server_that_closes_at_eof_closes_the_chan
     far.close().await;
     assert_eq!(soon(relay).await.expect("no panic"), Outcome::ClientGone);
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+}
+
+/// As above, after one of the two EOFs.
+#[tokio::test]
+async fn a_client_that_vanishes_after_an_eof_leaves_the_closing_to_the_server() {
+    for is_ours in [true, false] {
+        let (session, mut line) = line().await;
+        if is_ours {
+            line.client.shutdown().await.expect("half-closed");
+            assert_eq!(receive(&mut line.far).await.1, Some(Incoming::Eof));
+        } else {
+            line.far.eof().await;
+            read_all(&mut line.client).await.1.expect("a clean end");
+        }
+        let Line { client, mut far, relay } = line;
+        client.reset_on_drop();
+        drop(client);
+        if !is_ours {
+            assert_eq!(receive(&mut far).await, (Vec::new(), Some(Incoming::Eof)));
+        }
+        until("the channel is finished", || session.channels() == 0).await;
+        far.close().await;
+        assert_eq!(soon(relay).await.expect("no panic"), Outcome::ClientGone);
+        assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
+    }
+}
+
+/// Both have sent everything, and the client receives it, however late.
+#[tokio::test]
+async fn a_cut_after_both_eofs_is_a_clean_end() {
+    let mut session = TestSession::start().await;
+    let relayer = Relayer::new(BacklogLimits::default());
+    let mut line = Line::new(&mut session, &relayer).await;
+    line.client.shutdown().await.expect("half-closed");
+    assert_eq!(receive(&mut line.far).await.1, Some(Incoming::Eof));
+    let down = content(MUCH);
+    line.far.send(down.clone()).await.expect("open");
+    line.far.eof().await;
+    until("the data waits for the client", || relayer.memory.used() > 300_000).await;
+    // The EOF follows immediately.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    session.cut();
+    session.session().closed().await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    let (bytes, ended) = read_all(&mut line.client).await;
+    ended.expect("a clean end");
+    assert!(bytes == down, "{} bytes", bytes.len());
+    assert_eq!(line.ended().await, Outcome::Clean);
 }
 
 /// The owner of a pipe is done once it has sent EOF, even while data is in transit.
