@@ -110,3 +110,32 @@ async fn without_a_barrier_two_openers_get_only_the_code() {
     assert_eq!(a.take(async { false }).await, TargetFault::Uncertain);
     assert_eq!(b.take(async { false }).await, TargetFault::Uncertain);
 }
+
+/// After a guess was avoided, what is left may belong to either.
+#[tokio::test]
+async fn a_doubtful_failure_stays_doubtful() {
+    let failures = OpenFailures::default();
+    let (a, b) = (failures.begin(), failures.begin());
+    failures.add(TargetFault::Refused);
+    assert_eq!(a.take(async { false }).await, TargetFault::Uncertain);
+    failures.add(TargetFault::NameNotFound);
+    assert_eq!(b.take(yes()).await, TargetFault::Uncertain, "it came after");
+
+    let [a, b, c, d] = std::array::from_fn(|_| failures.begin());
+    failures.add(TargetFault::Refused);
+    failures.add(TargetFault::NameNotFound);
+    assert_eq!(a.take(yes()).await, TargetFault::Uncertain);
+    assert_eq!(b.take(yes()).await, TargetFault::Uncertain, "the only one left");
+    failures.add(TargetFault::Refused);
+    failures.add(TargetFault::Refused);
+    assert_eq!(c.take(yes()).await, TargetFault::Refused, "both are new");
+    assert_eq!(d.take(yes()).await, TargetFault::Refused);
+
+    let [a, b, c] = std::array::from_fn(|_| failures.begin());
+    failures.add(TargetFault::Refused);
+    failures.add(TargetFault::NameNotFound);
+    assert_eq!(a.take(yes()).await, TargetFault::Uncertain);
+    failures.add(TargetFault::Refused);
+    assert_eq!(b.take(yes()).await, TargetFault::Uncertain, "one of two is doubtful");
+    assert_eq!(c.take(yes()).await, TargetFault::Uncertain);
+}
