@@ -59,6 +59,7 @@ mod tests {
     fn a_hop_is_counted_for_methods_with_max_forwards() {
         for (method, before, last, after) in [
             (Method::TRACE, "0", true, "0"),
+            (Method::TRACE, "3", false, "2"),
             (Method::OPTIONS, "5", false, "4"),
             (Method::OPTIONS, "many", false, "many"),
             (Method::GET, "0", false, "0"),

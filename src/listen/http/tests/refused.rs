@@ -242,6 +242,7 @@ async fn responses_that_cannot_be_passed_on() {
         assert!(head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{response}: {head}");
         assert!(head.contains(&format!("error={kind};")), "{response}: {head}");
         assert!(body.contains("example.com:80"), "{response}: {body}");
+        assert!(!head.contains("connection: close"), "{response}: {head}");
     }
 }
 

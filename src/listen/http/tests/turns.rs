@@ -1,82 +1,8 @@
-//! The order of messages: interim and early responses, kept connections, and the pages of this program.
+//! The order of messages: interim responses, kept connections, and the pages of this program.
 
 use std::sync::atomic::Ordering;
 
 use super::*;
-
-const PUT: &str = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\
-                   Expect: 100-continue\r\n\r\n";
-
-/// RFC 9110 section 10.1.1: nothing is uploaded to a web server that has refused it.
-#[tokio::test]
-async fn a_final_response_replaces_a_100() {
-    let mut proxy = TestProxy::new(Outcome::Connect).await;
-    let (mut client, task) = proxy.client().await;
-    say(&mut client, PUT).await;
-    let mut far = proxy.dialled().await.far();
-    assert!(far.head().await.contains("\r\nExpect: 100-continue\r\n"));
-    far.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await;
-    let (head, body) = response(&mut client).await;
-    assert!(head.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{head}");
-    assert!(head.contains("connection: close\r\n"), "the content may never come: {head}");
-    assert_eq!(body, "no");
-    assert_eq!(read_to_end(&mut client).await, b"");
-    assert_eq!(read_to_end(&mut far.stream).await, b"", "closed");
-    drop(client);
-    timeout(HANG, task).await.expect("over").expect("no panic");
-}
-
-/// A client that has begun to send may continue, while the response is completed.
-#[tokio::test]
-async fn an_early_response_is_completed_and_the_upload_continues() {
-    let mut proxy = TestProxy::new(Outcome::Connect).await;
-    for (length, end) in [("Content-Length: 5\r\n", "hello"), ("", "5\r\nhello\r\n0\r\n\r\n")] {
-        let (mut client, task) = proxy.client().await;
-        say(&mut client, &PUT.replace("Expect: 100-continue\r\n", "")).await;
-        say(&mut client, "he").await;
-        let mut far = proxy.dialled().await.far();
-        far.head().await;
-        far.send(&format!("HTTP/1.1 202 Accepted\r\n{length}\r\nhello")).await;
-        if length.is_empty() {
-            far.stream.shutdown().await.expect("open");
-        }
-        let answer = String::from_utf8(read_to_end(&mut client).await).expect("ASCII");
-        assert!(answer.starts_with("HTTP/1.1 202 Accepted\r\n"), "{answer}");
-        assert!(answer.ends_with(&format!("\r\n\r\n{end}")), "{answer}");
-        if !length.is_empty() {
-            say(&mut client, "llo").await;
-        }
-        drop(client);
-        if !length.is_empty() {
-            assert_eq!(take(&mut far.stream, 5).await, "hello");
-        }
-        timeout(HANG, task).await.expect("over").expect("no panic");
-    }
-}
-
-#[tokio::test]
-async fn a_response_survives_a_server_that_stops_reading() {
-    let mut proxy = TestProxy::new(Outcome::Connect).await;
-    let (mut client, _task) = proxy.client().await;
-    let head = "PUT http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n";
-    say(&mut client, head).await;
-    let mut far = proxy.dialled().await.far();
-    far.head().await;
-    far.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig").await;
-    drop(far);
-    let content = "x".repeat(1 << 16);
-    // It sends until it gets the response.
-    while timeout(HANG, client.write_all(content.as_bytes())).await.expect("in time").is_ok() {
-        let mut start = [0; 12];
-        if client.peek(&mut start).await.is_ok_and(|length| length == start.len()) {
-            break;
-        }
-    }
-    let (head, body) = response(&mut client).await;
-    assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
-    assert!(head.contains("connection: close\r\n"), "{head}");
-    assert_eq!(body, "big");
-}
 
 /// `close` counts beside an invalid token, also for hyper.
 #[tokio::test]
@@ -263,8 +189,40 @@ async fn a_killed_request_is_not_repeated() {
     far.kill();
     let (head, page) = response(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    assert!(head.contains("error=connection_terminated;"), "{head}");
     assert!(page.contains("ended by hand"), "{page}");
     proxy.no_dial();
+}
+
+/// A response that cannot be passed on is final, too.
+#[tokio::test]
+async fn a_request_with_a_bad_response_is_not_repeated() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
+    let mut far = kept(&mut proxy, &mut client).await;
+    say(&mut client, GET).await;
+    far.head().await;
+    far.send("no HTTP\r\n\r\n").await;
+    let (head, _) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    assert!(head.contains("error=http_protocol_error;"), "{head}");
+    proxy.no_dial();
+}
+
+/// The session is to blame, and is named.
+#[tokio::test]
+async fn a_cut_before_the_response_names_the_ssh_server() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, _task) = proxy.client().await;
+    say(&mut client, GET).await;
+    let mut far = proxy.dialled().await.far();
+    far.head().await;
+    far.cut();
+    let (head, page) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    assert!(head.contains("next-hop=\"test<server>\""), "{head}");
+    assert!(head.contains("cache-control: no-store\r\n"), "{head}");
+    assert!(page.contains("session that carried the request was lost"), "{page}");
 }
 
 /// An HTTP/1.0 server might take the chunks of the next request for its content.
@@ -291,6 +249,18 @@ async fn a_failed_connect_closes_the_connection_on_request() {
     let connect = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let answer = String::from_utf8(proxy.ask(connect.as_bytes()).await).expect("ASCII");
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("connection: close\r\n"));
+}
+
+/// RFC 9112 section 9.6: the content of a refused request is not read, and the client is told.
+#[tokio::test]
+async fn a_failed_request_with_content_closes_the_connection() {
+    let proxy = TestProxy::new(Outcome::Fail(DialError::ConnectionRefused)).await;
+    let (mut client, _task) = proxy.client().await;
+    let post = GET.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n");
+    say(&mut client, &post).await;
+    let (head, _) = response(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 502 ") && head.contains("connection: close\r\n"), "{head}");
+    assert_eq!(read_to_end(&mut client).await, b"");
 }
 
 #[tokio::test]

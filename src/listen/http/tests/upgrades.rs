@@ -49,6 +49,23 @@ async fn a_web_socket_that_is_cut_is_a_reset() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
+/// Its data waits for room on the way to the web server, so that nothing is read from it.
+#[tokio::test]
+async fn a_web_socket_that_its_client_resets_ends() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let (mut client, task) = proxy.client().await;
+    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
+    let mut far = proxy.dialled().await.far();
+    far.head().await;
+    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
+    head(&mut client).await;
+    say(&mut client, &"x".repeat(1 << 20)).await;
+    take(&mut far.stream, 1).await;
+    crate::listen::stream::ClientStream::from(client).reset();
+    timeout(HANG, task).await.expect("over").expect("no panic");
+}
+
 #[tokio::test]
 async fn a_declined_upgrade_is_an_ordinary_response() {
     let mut proxy = TestProxy::new(Outcome::Connect).await;

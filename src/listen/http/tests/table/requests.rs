@@ -128,7 +128,7 @@ pub(in crate::listen::http::tests) const ROWS: &[(&str, &[u8], Then)] = &[
     ("9110 7.8", b"GET http://h/ HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n", Goes(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")),
     ("9110 7.6.2", b"OPTIONS http://h/ HTTP/1.1\r\nHost: h\r\nMax-Forwards: 5\r\n\r\n", Goes(b"OPTIONS / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 4\r\n\r\n")),
     ("9110 7.6.2", b"OPTIONS http://h/ HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n", Answered("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n")),
-    ("9110 9.3.8", b"TRACE http://h/x HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nCookie: s\r\nA: b\r\n\r\n", Answered("\r\n\r\nTRACE http://h:80/x HTTP/1.1\r\nhost: h\r\nmax-forwards: 0\r\na: b\r\n")),
+    ("9110 9.3.8", b"TRACE http://h/x HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nCookie: s\r\nAuthorization: s\r\nProxy-Authorization: s\r\nA: b\r\n\r\n", Answered("\r\n\r\nTRACE http://h:80/x HTTP/1.1\r\nhost: h\r\nmax-forwards: 0\r\na: b\r\n")),
     // Content.
     ("9112 6.2", b"PUT http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", Goes(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")),
     ("9112 6.2", b"GET http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", Goes(b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")),
