@@ -68,7 +68,7 @@ async fn a_passphrase_that_is_not_given() {
     assert!(matches!(error, AuthError::PersonNeeded { .. }), "{error:?}");
     assert!(error.to_string().contains("passphrase"), "{error}");
 
-    for answers in [&["a", "b", "c", "x"][..], &[""], &[]] {
+    for answers in [&["a", "b", "c", "x"][..], &["", "x"], &[]] {
         let error = login(Prompter::scripted(answers)).await.expect_err("locked");
         assert!(matches!(error, AuthError::Refused { .. }), "{error:?}");
         assert!(error.to_string().contains("passphrase was not given"), "{error}");
@@ -99,6 +99,72 @@ async fn unusable_files_are_reported_and_missing_defaults_are_not() {
     assert_eq!(script.log(), ["none"], "nothing was offered");
 }
 
+/// They cannot log in, or have no private key here.
+#[tokio::test]
+async fn unusable_certificates_and_public_keys_are_reported() {
+    let mut place = Place::new();
+    let key = place.key("k", None);
+    let host = certificate(&key, CertType::Host, &["me"], 0..u64::MAX);
+    let host = host.to_openssh().expect("a certificate");
+    std::fs::write(place.path("k-cert.pub"), &host).expect("written");
+    let public = any_key().to_openssh().expect("a key");
+    std::fs::write(place.path("alone.pub"), public).expect("written");
+    place.name(&place.path("alone.pub"));
+    let script = Script::new([Step::Key(any_key())]);
+    for named in [vec![], vec![place.path("k-cert.pub")]] {
+        place.config.auth.certificate_files = named;
+        let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
+        let error = result.expect_err("no key is left");
+        let text = error.to_string();
+        assert!(text.contains("its private key is in no identity file"), "{text}");
+        let is_named = !place.config.auth.certificate_files.is_empty();
+        assert_eq!(text.contains("it is not a certificate of a user"), is_named, "{text}");
+        assert_eq!(script.log(), ["none", "offer"], "only the key");
+    }
+}
+
+#[test]
+fn a_certificate_in_place_of_the_public_key_is_of_that_key() {
+    let mut place = Place::new();
+    let key = place.key("k", None);
+    let path = place.path("k");
+    for (of, is_used) in [(&key, true), (&any_key(), false)] {
+        let certificate = certificate(of, CertType::User, &["me"], 0..u64::MAX);
+        let text = certificate.to_openssh().expect("a certificate");
+        std::fs::write(place.path("k.pub"), text).expect("written");
+        let file = key_file::load(&path, IdentityOrigin::Named);
+        assert_eq!(file.in_public.is_some(), is_used);
+    }
+}
+
+/// The public key of an encrypted PEM file is known only from the file beside it.
+#[tokio::test]
+async fn a_public_key_of_another_key_is_reported() {
+    let mut place = Place::new();
+    let path = place.path("k");
+    std::fs::write(&path, include_str!("keys/pem_locked")).expect("written");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("0600");
+    place.name(&path);
+    let other = any_key();
+    std::fs::write(place.path("k.pub"), other.to_openssh().expect("a key")).expect("written");
+    let script = Script::new([Step::Key(other)]);
+    let prompter = Prompter::scripted(&["open sesame"]);
+    let result = place.login(&script, &Credentials::default(), &prompter).await;
+    let text = result.expect_err("no key is left").to_string();
+    assert!(text.contains("the public key beside it belongs to another key"), "{text}");
+    assert_eq!(script.log(), ["none", "offer"], "nothing was signed");
+}
+
+#[test]
+fn a_key_that_replaced_an_unlocked_one_is_not_unlocked() {
+    let place = Place::new();
+    let (path, credentials) = (place.path("k"), Credentials::default());
+    let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("a key");
+    credentials.keep(&path, &key);
+    assert!(credentials.unlocked(&path, Some(key.public_key().key_data())).is_some());
+    assert!(credentials.unlocked(&path, Some(any_key().key_data())).is_none());
+}
+
 #[tokio::test]
 async fn rsa_keys_sign_with_an_accepted_hash_and_with_sha_1_only_on_request() {
     let mut place = Place::new();
@@ -124,4 +190,18 @@ async fn rsa_keys_sign_with_an_accepted_hash_and_with_sha_1_only_on_request() {
     script.take_rsa_signatures_with(Some(HashAlg::Sha512));
     place.login(&script, &credentials, &nobody).await.expect("nothing else is configured");
     assert_eq!(script.log().last().map(String::as_str), Some("publickey ssh-rsa"));
+
+    let offer = offer::Offer::Key(key.public_key().clone());
+    place.config.auth.pubkey_accepted_algorithms =
+        ["rsa-sha2-512", "rsa-sha2-256"].map(str::to_owned).to_vec();
+    // RFC 8332 section 3.
+    let hash = offer.signature(&place.config, RsaSignatures::Untold);
+    assert_eq!(hash, Ok(Some(HashAlg::Sha256)));
+    place.key("ed25519", None);
+    place.config.required_rsa_size = 1 << 14;
+    let error = place.login(&script, &credentials, &nobody).await.expect_err("neither");
+    let text = error.to_string();
+    assert!(text.contains("RequiredRSASize asks for 16384"), "{text}");
+    assert!(text.contains("PubkeyAcceptedAlgorithms does not have ssh-ed25519"), "{text}");
+    assert_eq!(script.log(), ["none"], "nothing was offered");
 }

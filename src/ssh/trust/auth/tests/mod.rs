@@ -14,8 +14,10 @@ use crate::openssh::client_config::{IdentityFile, IdentityOrigin, SshOptions, Sw
 use candidates::Candidate;
 use server::{Script, Step, connect};
 
+mod agents;
 mod formats;
 mod keys;
+mod limits;
 mod order;
 mod outside;
 mod password_change;
@@ -124,12 +126,13 @@ async fn without_a_person_nothing_is_tried_and_the_error_says_so() {
         let result = place.login(&script, &Credentials::default(), &prompter).await;
         assert!(matches!(result, Err(AuthError::PersonNeeded { .. })), "{result:?}");
         assert!(prompter.asked().is_empty());
+        assert_eq!(script.log(), ["none"], "not even a dialogue");
     }
 }
 
 #[tokio::test]
 async fn the_servers_questions_are_attributed_to_it_and_escaped() {
-    let place = Place::new();
+    let mut place = Place::new();
     let script = Script::new([Step::Questions(&[("Code\x1b[2J: ", "123"), ("PIN: ", "9")])]);
     let prompter = Prompter::scripted(&["123", "9"]);
     let result = place.login(&script, &Credentials::default(), &prompter).await;
@@ -143,6 +146,11 @@ async fn the_servers_questions_are_attributed_to_it_and_escaped() {
     assert!(asked[0].contains("Code\\u{1b}[2J: "), "{asked:?}");
     // The instructions are separate: the askpass program receives only the question, as from ssh.
     assert!(!asked[0].contains("Tell me"), "{asked:?}");
+
+    place.config.host_keys.host_key_alias = Some("alias".to_owned());
+    let prompter = Prompter::scripted(&["123", "9"]);
+    place.login(&script, &Credentials::default(), &prompter).await.expect("answered");
+    assert!(prompter.asked()[0].starts_with("(me@alias) "), "{:?}", prompter.asked());
 
     let wrong = Prompter::scripted(&["1", "1", "2", "2", "3", "3", "123", "9"]);
     let result = place.login(&script, &Credentials::default(), &wrong).await;
@@ -191,75 +199,20 @@ async fn a_server_may_require_two_methods_or_two_keys() {
     assert_eq!(script.log().iter().filter(|m| m.starts_with("publickey")).count(), 2);
 }
 
-#[tokio::test]
-async fn a_connection_cut_after_a_refusal_does_not_change_the_order() {
-    let mut place = Place::new();
-    place.key("wrong", None);
-    let right = place.key("right", None);
-    let script = Script::new([Step::KeyOrPassword(right, "p")]);
-    script.listen_to(2);
-    let (credentials, prompter) = (Credentials::default(), Prompter::scripted(&["p"]));
-    let result = place.login(&script, &credentials, &prompter).await;
-    assert!(matches!(result, Err(AuthError::Disconnected { .. })), "{result:?}");
-    script.listen_to(20);
-    let result = place.login(&script, &credentials, &prompter).await;
-    assert!(result.expect("the key").method.contains("right"));
-    assert!(prompter.asked().is_empty());
-}
-
-/// The server's limit is unknown until it is reached: nobody is asked if a key suffices.
-#[tokio::test]
-async fn a_person_is_asked_before_too_many_keys() {
-    let mut place = Place::new();
-    let keys: Vec<_> = (0..9).map(|i| place.key(&format!("k{i}"), None)).collect();
-    for listens_to in [3, 6] {
-        let script = Script::new([Step::KeyOrPassword(any_key(), "p")]);
-        script.listen_to(listens_to);
-        let (credentials, prompter) = (Credentials::default(), Prompter::scripted(&["p"]));
-        let result = place.login(&script, &credentials, &prompter).await;
-        assert!(matches!(result, Err(AuthError::Disconnected { .. })), "{result:?}");
-        let result = place.login(&script, &credentials, &prompter).await;
-        assert_eq!(result.expect("the password").method, "password");
-        let offers = script.log().iter().filter(|m| *m == "offer").count();
-        assert_eq!(offers, listens_to - 2);
-    }
-
-    let script = Script::new([Step::KeyOrPassword(keys[8].clone(), "p")]);
-    let prompter = Prompter::scripted(&["p"]);
-    let result = place.login(&script, &Credentials::default(), &prompter).await;
-    assert!(result.expect("the last key").method.contains("k8"));
-    assert!(prompter.asked().is_empty());
-
-    let nobody = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    assert!(nobody.expect("the last key").method.contains("k8"));
-}
-
-#[tokio::test]
-async fn untried_keys_are_counted() {
-    let mut place = Place::new();
-    for i in 0..9 {
-        place.key(&format!("k{i}"), None);
-    }
-    let script = Script::new([Step::Key(any_key())]);
-    script.listen_to(6);
-    let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    match &result {
-        Err(AuthError::Disconnected { untried: 3, .. }) => {}
-        other => panic!("{other:?}"),
-    }
-    assert!(result.expect_err("refused").to_string().contains("IdentitiesOnly"));
-}
-
 /// A server that accepts one step may then require a key that it refused before.
 #[tokio::test]
 async fn a_key_that_was_refused_is_tried_again_after_another_step() {
     let mut place = Place::new();
     let b = place.key("b", None);
+    place.key("never", None);
     let a = place.key("a", None);
     let script = Script::new([Step::Key(a), Step::Key(b)]);
     let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
     let result = result.expect("both keys").method;
     assert!(result.contains(" and publickey"), "{result}");
+    // They keep their order.
+    let offers = script.log().iter().filter(|m| *m == "offer").count();
+    assert_eq!(offers, 4, "{:?}", script.log());
 }
 
 #[tokio::test]
@@ -330,24 +283,6 @@ async fn a_dialogue_waits_as_if_for_a_person() {
         result = place.login(&script, &credentials, &prompter) => panic!("{result:?}"),
         () = waits => {}
     }
-}
-
-/// An agent that accepts the connection and never answers.
-#[tokio::test(start_paused = true)]
-async fn a_hanging_agent_is_skipped() {
-    let mut place = Place::new();
-    let key = place.key("k", None);
-    let socket = place.path("agent");
-    let _agent = tokio::net::UnixListener::bind(&socket).expect("a socket");
-    place.config.auth.identity_agent = Some(socket);
-    let script = Script::new([Step::Key(key)]);
-    let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    assert!(result.expect("by the file").method.contains("from"), "the file");
-
-    let script = Script::new([Step::Key(any_key())]);
-    let result = place.login(&script, &Credentials::default(), &Prompter::nobody()).await;
-    let text = result.expect_err("refused").to_string();
-    assert!(text.contains("agent") && text.contains("did not answer"), "{text}");
 }
 
 #[test]

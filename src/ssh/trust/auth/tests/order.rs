@@ -153,6 +153,17 @@ fn configured_certificates_come_first_and_replace_those_beside_keys() {
     assert_eq!(found.len(), 3, "it comes once");
 }
 
+/// Each of its authorities may be the one that the server trusts.
+#[test]
+fn several_certificates_of_a_key_are_tried() {
+    let a = secret_key();
+    let certificates = ["c", "d"].map(|path| (path.into(), certified(&a, CertType::User)));
+    let found = in_order(&[], &[Arc::new(in_file("fa", &a))], &certificates, Switch::Off);
+    let expected =
+        ["cert of certificate file c by fa", "cert of certificate file d by fa", "file fa"];
+    assert_eq!(names(&found), expected);
+}
+
 #[test]
 fn an_identity_file_may_name_a_certificate_of_the_agent() {
     let a = secret_key();

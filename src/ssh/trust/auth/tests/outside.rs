@@ -132,6 +132,12 @@ fn invalid_comments_and_keys_do_not_affect_other_keys() {
     assert_eq!(listed(&text(&answer)), Some(2));
 }
 
+/// It is locked.
+#[test]
+fn an_agent_that_refuses_to_list_its_keys_has_none() {
+    assert_eq!(listed(&[0, 0, 0, 1, 5]), Some(0));
+}
+
 #[test]
 fn the_keys_changed_above_are_valid() {
     for (text, passphrase) in [
