@@ -38,9 +38,7 @@ pub(crate) enum ClientError {
     Foreign { path: PathBuf },
     #[error("{path}: the program does not answer; it may be stopped, or overloaded")]
     Silent { path: PathBuf },
-    #[error(
-        "{path}: the program closed the connection; it may be ending, or serve too many others"
-    )]
+    #[error("{path}: the program closed the connection; it is ending, or has too many clients")]
     Closed { path: PathBuf },
     #[error("{}", .0.title)]
     Refused(Problem),
@@ -86,8 +84,8 @@ impl Client {
         let answer = timeout(self.patience, async {
             let (response, _connection) = self.send(method, path, content).await?;
             let status = response.status();
-            let content = response.into_body().collect().await.map_err(|e| self.cut(e))?.to_bytes();
-            read(status, &content)
+            let content = response.into_body().collect().await.map_err(|error| self.cut(error))?;
+            read(status, &content.to_bytes())
         });
         answer.await.unwrap_or_else(|_| Err(self.silent()))
     }
@@ -108,6 +106,7 @@ impl Client {
         ClientError::Silent { path: self.socket.clone() }
     }
 
+    /// The error of a request that got no complete answer.
     fn cut(&self, error: hyper::Error) -> ClientError {
         let is_io = error.source().and_then(<dyn Error>::downcast_ref::<io::Error>).is_some();
         if is_io || error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
@@ -200,8 +199,8 @@ const SLOW: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
     use tokio::net::UnixListener;
-    use tokio::time::sleep;
 
     use super::*;
 
@@ -210,14 +209,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("s");
         let client = Client::new(&socket);
-        for is_accepted in [true, false] {
+        for is_read in [true, false] {
             let listener = UnixListener::bind(&socket).expect("a socket");
+            // What is not read makes the end a reset.
             let closing = async {
-                if is_accepted {
-                    drop(listener.accept().await);
-                } else {
-                    // The request waits in the queue.
-                    sleep(Duration::from_millis(50)).await;
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                stream.readable().await.expect("a request");
+                if is_read {
+                    stream.read_buf(&mut Vec::with_capacity(4096)).await.expect("a request");
                 }
                 drop(listener);
             };
