@@ -4,6 +4,7 @@ use tokio::time::timeout;
 
 use crate::dial::{DialError, MissingSession};
 use crate::listen::greeting::GreetingLimits;
+use crate::listen::stream::ClientStream;
 use crate::listen::testing::{Far, HANG, Outcome, TestProxy, credentials, head, read_to_end, take};
 
 mod early;
@@ -279,7 +280,7 @@ async fn a_reset_by_the_client_aborts_its_request() {
     say(&mut client, GET).await;
     let mut far = proxy.dialled().await.far();
     far.head().await;
-    crate::listen::stream::ClientStream::from(client).reset();
+    ClientStream::from(client).reset();
     timeout(HANG, task).await.expect("over").expect("no panic");
     assert_eq!(read_to_end(&mut far.stream).await, b"");
 }

@@ -66,7 +66,7 @@ async fn an_upload_ends_if_the_client_resets_it_after_the_response() {
     say(&mut client, &"x".repeat(100_000)).await;
     // It is buffered on the way.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    crate::listen::stream::ClientStream::from(client).reset();
+    ClientStream::from(client).reset();
     timeout(HANG, task).await.expect("over").expect("no panic");
 }
 

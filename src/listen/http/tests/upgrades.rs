@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// Switches the connection to another protocol, and returns its far side.
+async fn switched(proxy: &mut TestProxy, client: &mut TcpStream) -> Far {
+    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    say(client, &GET.replace("\r\n\r\n", fields)).await;
+    let mut far = proxy.dialled().await.far();
+    far.head().await;
+    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
+    head(client).await;
+    far
+}
+
 #[tokio::test]
 async fn a_web_socket_passes_with_early_data_both_ways() {
     let mut proxy = TestProxy::new(Outcome::Connect).await;
@@ -38,12 +49,7 @@ async fn a_web_socket_passes_with_early_data_both_ways() {
 async fn a_web_socket_that_is_cut_is_a_reset() {
     let mut proxy = TestProxy::new(Outcome::Connect).await;
     let (mut client, _task) = proxy.client().await;
-    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
-    say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
-    let mut far = proxy.dialled().await.far();
-    far.head().await;
-    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
-    head(&mut client).await;
+    let far = switched(&mut proxy, &mut client).await;
     far.cut();
     let error = client.read_u8().await.expect_err("not an end");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -54,15 +60,10 @@ async fn a_web_socket_that_is_cut_is_a_reset() {
 async fn a_web_socket_that_its_client_resets_ends() {
     let mut proxy = TestProxy::new(Outcome::Connect).await;
     let (mut client, task) = proxy.client().await;
-    let fields = "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
-    say(&mut client, &GET.replace("\r\n\r\n", fields)).await;
-    let mut far = proxy.dialled().await.far();
-    far.head().await;
-    far.send(&format!("HTTP/1.1 101 Switching Protocols{fields}")).await;
-    head(&mut client).await;
+    let mut far = switched(&mut proxy, &mut client).await;
     say(&mut client, &"x".repeat(1 << 20)).await;
     take(&mut far.stream, 1).await;
-    crate::listen::stream::ClientStream::from(client).reset();
+    ClientStream::from(client).reset();
     timeout(HANG, task).await.expect("over").expect("no panic");
 }
 
