@@ -98,6 +98,24 @@ async fn a_session_learns_the_shortest_round_trip_to_its_server() {
     assert_eq!(learnt.session().health().delay().base(), Some(shortest));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_path_that_has_become_longer_is_learnt() {
+    let connector = connector(22, &[], &Prompter::nobody());
+    connector.windows.measured(Duration::from_millis(30));
+    let now = Duration::from_millis(150);
+    let test = TestSession::start().await;
+    let delay = test.session().health().delay();
+    for carried in [0, 1 << 20] {
+        (0..8).for_each(|_| delay.answered(now));
+        let beat = Beat { carried, ..Beat::default() };
+        connector.learn(test.session(), beat, Duration::from_secs(1));
+    }
+    assert_eq!(connector.windows.round_trip(), Some(Duration::from_millis(30)), "it is too soon");
+    tokio::time::advance(Duration::from_secs(180)).await;
+    connector.learn(test.session(), Beat::default(), Duration::from_secs(1));
+    assert_eq!((connector.windows.round_trip(), delay.base()), (Some(now), Some(now)));
+}
+
 #[tokio::test]
 async fn nothing_waits_for_a_local_command() {
     let dir = tempfile::tempdir().expect("a directory");
