@@ -131,8 +131,11 @@ impl<R: Connect> Exchange<R> {
         drop(self.slot.take());
         // Each request has exactly one head.
         let head = self.aside.head.take().unwrap_or(Err(Malformed::RequestLine));
-        // The remaining content of a refused request is not worth reading.
-        let closes = !request.body().is_end_stream() || head.as_ref().is_ok_and(|head| head.closes);
+        // The remaining content of a refused request is not worth reading. RFC 9931 section 8: what follows a
+        // refused CONNECT may be meant for the tunnel, and chosen by someone else than the client.
+        let closes = !request.body().is_end_stream()
+            || request.method() == Method::CONNECT
+            || head.as_ref().is_ok_and(|head| head.closes);
         let answered = match head {
             Ok(head) => self.try_answer(request, head).await,
             Err(malformed) => Err(malformed.into()),

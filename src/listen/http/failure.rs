@@ -104,7 +104,7 @@ impl Failure {
         match self {
             // Nothing more is read from a possibly hostile page, or after a misunderstood request.
             Self::NotForAProxy | Self::BadRequest(_) | Self::Malformed(_) => Afterwards::Close,
-            // The client retries on the same connection.
+            // The client may go on, unless it asked for a tunnel.
             Self::AuthenticationRequired | Self::Dial { .. } | Self::Upstream { .. } => {
                 Afterwards::KeepAlive
             }

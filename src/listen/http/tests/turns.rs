@@ -243,12 +243,28 @@ async fn an_http_1_0_server_gets_one_request_per_connection() {
     assert_eq!(take(&mut second.stream, 12).await, "2\r\nhi\r\n0\r\n\r\n");
 }
 
+/// RFC 9931 section 8: a client may send its application's data ahead, which is no request of its own.
 #[tokio::test]
-async fn a_failed_connect_closes_the_connection_on_request() {
-    let proxy = TestProxy::new(Outcome::Fail(DialError::ConnectionRefused)).await;
-    let connect = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = String::from_utf8(proxy.ask(connect.as_bytes()).await).expect("ASCII");
-    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("connection: close\r\n"));
+async fn nothing_after_a_refused_connect_is_a_request() {
+    let connect = "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    let refused = || Outcome::Fail(DialError::ConnectionRefused);
+    let limits = GreetingLimits::default();
+    for (outcome, with, status, dials) in
+        [(refused(), None, "502", 1), (Outcome::Connect, Some(credentials()), "407", 0)]
+    {
+        let mut proxy = TestProxy::with(outcome, with, limits).await;
+        let authorized = "GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\
+                          Proxy-Authorization: Basic YWRhOnNlY3JldA==\r\n\r\n";
+        let answer = proxy.ask(format!("{connect}{authorized}").as_bytes()).await;
+        let answer = String::from_utf8(answer).expect("ASCII");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        for _ in 0..dials {
+            proxy.dialled().await;
+        }
+        proxy.no_dial();
+    }
 }
 
 /// RFC 9112 section 9.6: the content of a refused request is not read, and the client is told.
