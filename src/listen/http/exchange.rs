@@ -133,21 +133,31 @@ impl<R: Connect> Exchange<R> {
         let head = self.aside.head.take().unwrap_or(Err(Malformed::RequestLine));
         // The remaining content of a refused request is not worth reading. RFC 9931 section 8: what follows a
         // refused CONNECT may be meant for the tunnel, and chosen by someone else than the client.
-        let closes = !request.body().is_end_stream()
+        let is_unread = !request.body().is_end_stream();
+        let closes = is_unread
             || request.method() == Method::CONNECT
             || head.as_ref().is_ok_and(|head| head.closes);
         let answered = match head {
             Ok(head) => self.try_answer(request, head).await,
             Err(malformed) => Err(malformed.into()),
         };
-        answered.unwrap_or_else(|failure| {
-            // A dial logs its own failure.
-            if !matches!(failure, Failure::Dial { .. }) {
-                debug!(error = in_one_line(&failure), "request refused");
+        match answered {
+            Ok(mut response) => {
+                // RFC 9112 section 9.6: the same holds for the content of a request that is answered here.
+                if is_unread && matches!(response.body(), Either::Right(_)) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
-            let afterwards = if closes { Afterwards::Close } else { Afterwards::KeepAlive };
-            failure.into_response(afterwards).map(Either::Right)
-        })
+            Err(failure) => {
+                // A dial logs its own failure.
+                if !matches!(failure, Failure::Dial { .. }) {
+                    debug!(error = in_one_line(&failure), "request refused");
+                }
+                let afterwards = if closes { Afterwards::Close } else { Afterwards::KeepAlive };
+                failure.into_response(afterwards).map(Either::Right)
+            }
+        }
     }
 
     async fn try_answer(

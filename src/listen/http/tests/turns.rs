@@ -279,6 +279,21 @@ async fn a_failed_request_with_content_closes_the_connection() {
     assert_eq!(read_to_end(&mut client).await, b"");
 }
 
+/// RFC 9112 section 9.6: the client learns that its next request will not be answered.
+#[tokio::test]
+async fn an_own_answer_that_leaves_content_unread_closes_the_connection() {
+    let mut proxy = TestProxy::new(Outcome::Connect).await;
+    let fields = "Host: 127.0.0.1\r\nMax-Forwards: 0\r\nTransfer-Encoding: chunked";
+    for line in ["OPTIONS http://example.com/ HTTP/1.1", "GET / HTTP/1.1"] {
+        let request = format!("{line}\r\n{fields}\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n{GET}");
+        let answer = String::from_utf8(proxy.ask(request.as_bytes()).await).expect("ASCII");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        proxy.no_dial();
+    }
+}
+
 #[tokio::test]
 async fn the_port_describes_itself() {
     let get = |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\nHost: {fields}\r\n\r\n");
