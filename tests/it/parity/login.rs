@@ -180,6 +180,28 @@ fn a_certificate_in_the_place_of_the_public_key_is_offered() {
     }
 }
 
+/// A server that wants two keys counts the refusals before both.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn after_one_key_the_next_ones_come_before_those_refused() {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let sshd = Sshd::prepared(|login| {
+        let [_, first, _, second] = NAMES.map(|name| login.make_key(name).with_extension("pub"));
+        let keys = [first, second].map(|path| fs::read_to_string(path).expect("a key"));
+        fs::write(login.path("authorized_keys"), keys.concat()).expect("written");
+        vec!["AuthenticationMethods publickey,publickey".to_owned(), "MaxAuthTries 3".to_owned()]
+    });
+    let target = Target::echo();
+    let to = format!("127.0.0.1:{}", target.port());
+    let files = NAMES.map(|name| format!("IdentityFile {}", sshd.login().path(name).display()));
+    let config = sshd.login().ssh_config(sshd.port(), &files.each_ref().map(String::as_str));
+    for client in BOTH {
+        let mut run = client.command(&config);
+        let output = run.args(["-W", &to, HOST]).stdin(Stdio::null()).output().expect("it ends");
+        assert!(output.status.success(), "{client:?}: {output:?}");
+    }
+}
+
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_certificate_beside_a_key_is_not_offered_if_another_file_is_configured() {

@@ -58,11 +58,10 @@ impl Candidates {
         self.left.iter().any(|candidate| candidate.source.is_named())
     }
 
-    /// After the first of several steps, the server may accept what it refused before.
+    /// After the first of several steps, the server may accept what it refused before. As with `ssh`, these come
+    /// last: another refusal may be one too many.
     pub(super) fn restart(&mut self) {
-        for candidate in self.refused.drain(..).rev() {
-            self.left.push_front(candidate);
-        }
+        self.left.extend(self.refused.drain(..));
     }
 }
 
