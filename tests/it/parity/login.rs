@@ -202,6 +202,28 @@ fn after_one_key_the_next_ones_come_before_those_refused() {
     }
 }
 
+/// A second connection would offer the same keys in the same order.
+#[test]
+#[ignore = "needs sshd, ssh"]
+fn too_many_configured_keys_make_one_connection() {
+    let sshd = Sshd::with(&["MaxAuthTries 2"]);
+    let files = ["a", "b", "c"].map(|name| {
+        let path = sshd.login().make_key(name);
+        format!("IdentityFile {}", path.display())
+    });
+    let config = sshd.login().ssh_config(sshd.port(), &files.each_ref().map(String::as_str));
+    let connections = || sshd.log().matches("Connection from ").count();
+    for client in BOTH {
+        let before = connections();
+        let mut run = client.command(&config);
+        let output = run.args(["-W", "127.0.0.1:9", HOST]).stdin(Stdio::null()).output();
+        let output = output.expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("Too many authentication failures"), "{client:?}: {said}");
+        assert_eq!(connections() - before, 1, "{client:?}: {said}");
+    }
+}
+
 #[test]
 #[ignore = "needs sshd, ssh"]
 fn a_certificate_beside_a_key_is_not_offered_if_another_file_is_configured() {

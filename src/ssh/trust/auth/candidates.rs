@@ -50,12 +50,20 @@ pub(super) struct Candidates {
     pub(super) left: VecDeque<Candidate>,
     /// Those that the server has refused, and may accept later.
     pub(super) refused: Vec<Candidate>,
+    /// Whether one that was not configured was tried. Otherwise [`named_first`] changes nothing.
+    pub(super) has_tried_others: bool,
 }
 
 impl Candidates {
     /// Whether one of the remaining candidates was configured.
     pub(super) fn has_named(&self) -> bool {
         self.left.iter().any(|candidate| candidate.source.is_named())
+    }
+
+    pub(super) fn next(&mut self) -> Option<Candidate> {
+        let next = self.left.pop_front()?;
+        self.has_tried_others |= !next.source.is_named();
+        Some(next)
     }
 
     /// After the first of several steps, the server may accept what it refused before. As with `ssh`, these come

@@ -57,7 +57,7 @@ impl<H: Handler> Login<'_, H> {
             self.late = Some(LateAgent { listing, found, tried });
         }
         let left = self.usable(all).await?.into();
-        self.candidates = Some(Candidates { left, refused: Vec::new() });
+        self.candidates = Some(Candidates { left, ..Candidates::default() });
         Ok(())
     }
 

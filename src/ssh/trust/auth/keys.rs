@@ -10,7 +10,7 @@ use russh::keys::{HashAlg, PrivateKey};
 use zeroize::Zeroizing;
 
 use super::agent::{Agent, AgentError, AgentSigner};
-use super::candidates::{Candidate, SignedBy};
+use super::candidates::{Candidate, Candidates, SignedBy};
 use super::key_file::{self, KeyFile, KeyProblem, Secret};
 use super::offer::Offer;
 use super::signers::{Asked, FileSigner, FileSignerError, OnlyAsking};
@@ -23,7 +23,7 @@ use crate::task;
 impl<H: Handler> Login<'_, H> {
     /// Tries the next key, if any is left.
     pub(super) async fn try_next_key(&mut self) -> Result<Outcome, AuthError> {
-        let next = self.candidates.as_mut().and_then(|candidates| candidates.left.pop_front());
+        let next = self.candidates.as_mut().and_then(Candidates::next);
         let Some(candidate) = next else { return Ok(Outcome::Continue) };
         let outcome = match candidate.signer.clone() {
             SignedBy::Agent(identity) => self.try_agent_key(&candidate, &identity).await,

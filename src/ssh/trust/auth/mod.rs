@@ -276,7 +276,11 @@ impl<H: Handler> Login<'_, H> {
     }
 
     fn disconnected(&mut self) -> AuthError {
-        let named = self.candidates.as_ref().is_some_and(Candidates::has_named);
+        let order = self.credentials.order();
+        let named = self.candidates.as_ref().is_some_and(|candidates| match order {
+            KeyOrder::Ssh => candidates.has_named() && candidates.has_tried_others,
+            KeyOrder::NamedFirst { .. } => candidates.has_named(),
+        });
         // A connection may also be cut; its end after the first refusal says nothing about a limit.
         let unasked = self.failures >= FEWEST
             && self.passwords + self.dialogues == 0
