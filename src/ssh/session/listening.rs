@@ -10,7 +10,8 @@ impl Session {
         match listen {
             RemoteListen::Tcp { bind, port } => {
                 let asked = u32::from(*port);
-                let chosen = self.handle.tcpip_forward(bind.on_the_wire(), asked).await?;
+                let chosen = self.handle.tcpip_forward(bind.on_the_wire(), asked);
+                let chosen = self.answer(chosen).await?;
                 let port = match port {
                     0 => u16::try_from(chosen).map_err(|_| russh::Error::Inconsistent)?,
                     port => *port,
@@ -18,7 +19,7 @@ impl Session {
                 Ok(RemoteListen::Tcp { bind: bind.clone(), port })
             }
             RemoteListen::Unix(path) => {
-                self.handle.streamlocal_forward(&**path).await?;
+                self.answer(self.handle.streamlocal_forward(&**path)).await?;
                 Ok(listen.clone())
             }
         }
@@ -28,9 +29,12 @@ impl Session {
     pub(crate) async fn stop_listening(&self, listen: &RemoteListen) -> Result<(), russh::Error> {
         match listen {
             RemoteListen::Tcp { bind, port } => {
-                self.handle.cancel_tcpip_forward(bind.on_the_wire(), u32::from(*port)).await
+                let port = u32::from(*port);
+                self.answer(self.handle.cancel_tcpip_forward(bind.on_the_wire(), port)).await
             }
-            RemoteListen::Unix(path) => self.handle.cancel_streamlocal_forward(&**path).await,
+            RemoteListen::Unix(path) => {
+                self.answer(self.handle.cancel_streamlocal_forward(&**path)).await
+            }
         }
     }
 }

@@ -120,7 +120,7 @@ impl Session {
         Opening::new(self.load.closers().clone(), async move {
             let outstanding = session.observed.failures.begin();
             let asked = Instant::now();
-            let opened = session.ask(&target, origin).await;
+            let opened = session.answer(session.ask(&target, origin)).await;
             session.health.open_answered();
             if matches!(opened, Ok(_) | Err(russh::Error::ChannelOpenFailure(_))) {
                 session.health.note_answer(asked);
@@ -161,10 +161,23 @@ impl Session {
         }
     }
 
+    /// The answer to a request, or an error once the session has ended: a request that is queued while russh
+    /// closes its queue may stay there, unanswered, as long as there is a handle.
+    async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, russh::Error>>,
+    ) -> Result<T, russh::Error> {
+        tokio::select! {
+            biased;
+            answer = request => answer,
+            () = self.closed() => Err(russh::Error::Disconnect),
+        }
+    }
+
     /// Completes when the server has answered, or the session has ended. The server answers requests in order,
     /// and not during a name look-up.
     pub(crate) async fn ping(&self) {
-        if self.handle.send_ping().await.is_err() {
+        if self.answer(self.handle.send_ping()).await.is_err() {
             self.closed().await;
         }
     }
@@ -177,8 +190,8 @@ impl Session {
     /// Makes the server prove that it holds these host keys.
     pub(crate) async fn prove_host_keys(&self, keys: &[PublicKey]) -> Result<(), ProofError> {
         let request = proof::request(keys)?;
-        let reply = self.handle.send_global_request(proof::REQUEST, &request, true).await;
-        let reply = reply.map_err(ProofError::NoReply)?;
+        let reply = self.handle.send_global_request(proof::REQUEST, &request, true);
+        let reply = self.answer(reply).await.map_err(ProofError::NoReply)?;
         let binding = self.handle.agent_session_binding();
         let session_id = binding.map_or(&[][..], |binding| binding.session_id());
         proof::verify(session_id, keys, reply.as_deref().unwrap_or_default())
@@ -331,7 +344,7 @@ impl Session {
     async fn handler_caught_up(&self) -> bool {
         if self.barrier {
             // The session's task answers this from its own state, in order.
-            let _ = self.handle.best_supported_rsa_hash().await;
+            let _ = self.answer(self.handle.best_supported_rsa_hash()).await;
         }
         self.barrier
     }

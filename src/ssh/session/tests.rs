@@ -1,3 +1,4 @@
+use std::future::{pending, ready};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -34,6 +35,16 @@ async fn a_session_closed_by_the_server_ends_even_with_data_queued() {
     };
     timeout(Duration::from_secs(60), ends).await.expect("it ends");
     assert_eq!(session.facts().end.as_deref(), Some("the server disconnected: too many"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_lost_in_the_queue_fails_when_the_session_ends() {
+    let test = TestSession::start().await;
+    let lost = pending::<Result<(), russh::Error>>();
+    let (answer, ()) = tokio::join!(test.session().answer(lost), async { test.cut() });
+    assert!(answer.is_err());
+    let given = ready(Ok::<_, russh::Error>(()));
+    test.session().answer(given).await.expect("an answer that came before counts");
 }
 
 /// The round trip of another session, measured on an idle line, would make a full line look like a queue.
