@@ -20,7 +20,8 @@ use crate::support::web::Web;
 fn a_cut_in_a_download_is_a_reset_and_never_an_end() {
     let (target, sshd) = (Target::source(DOWNLOAD), Sshd::start());
     let link = Link::to(sshd.port());
-    let proxy = Sockeye::single(&sshd.ssh_config_through(link.port()));
+    let config = sshd.ssh_config_through(link.port());
+    let proxy = Sockeye::with(&config, &["--sessions", "1", "-v"]);
     for round in 0..scaled(40, 1000) {
         let protocol = Protocol::ALL[round % 3];
         let mut client = protocol.open(proxy.address(), "127.0.0.1", target.port());

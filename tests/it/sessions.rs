@@ -57,7 +57,7 @@ fn a_lost_session_comes_back_by_itself() {
 #[ignore = "needs sshd"]
 fn a_request_made_meanwhile_is_served() {
     let (target, mut sshd) = (Target::echo(), Sshd::start());
-    let proxy = Sockeye::start(&sshd.ssh_config());
+    let proxy = Sockeye::with(&sshd.ssh_config(), &["-v"]);
     for protocol in Protocol::ALL {
         sshd.kill_children();
         drop(protocol.open(proxy.address(), "127.0.0.1", target.port()));

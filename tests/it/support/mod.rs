@@ -25,6 +25,7 @@ pub(crate) mod foreign;
 pub(crate) mod http;
 pub(crate) mod link;
 pub(crate) mod load;
+mod log;
 pub(crate) mod login;
 pub(crate) mod openssh;
 pub(crate) mod person;

@@ -1,15 +1,15 @@
 //! The program under test.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::log::Log;
 use super::login::HOST;
 use super::{command, process, wait};
 
@@ -17,7 +17,7 @@ use super::{command, process, wait};
 #[derive(Debug)]
 pub(crate) struct Sockeye {
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: Arc<Log>,
     /// The thread that reads the log until EOF.
     reader: JoinHandle<()>,
     /// An empty home directory, to keep the user's own files out.
@@ -61,18 +61,7 @@ impl Sockeye {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program under test");
-        let stderr = child.stderr.take().expect("a pipe");
-        let log = Arc::new(Mutex::new(String::new()));
-        let into = Arc::clone(&log);
-        let reader = thread::spawn(move || {
-            let mut stderr = BufReader::new(stderr);
-            let mut line = Vec::new();
-            while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-                let mut log = into.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&String::from_utf8_lossy(&line));
-                line.clear();
-            }
-        });
+        let (log, reader) = Log::of(child.stderr.take().expect("a pipe"));
         Self { child, log, reader, _home: home }
     }
 
@@ -86,9 +75,9 @@ impl Sockeye {
         })
     }
 
-    /// Its log (standard error) so far.
+    /// Its log (standard error) so far: all that it has written by now.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.lines()
     }
 
     /// Waits until the log contains `text`.

@@ -1,11 +1,14 @@
 //! A real `sshd` of the test's own.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::PipeWriter;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 
 use rustix::process::Signal;
 
+use super::log::Log;
 use super::login::Login;
 use super::resolver::Resolver;
 use super::wait;
@@ -17,6 +20,9 @@ pub(crate) struct Sshd {
     login: Login,
     port: u16,
     listener: Option<Child>,
+    log: Arc<Log>,
+    /// The end of the log that each start writes to. A pipe: a file would make the server wait for the disk.
+    log_end: PipeWriter,
     /// The name server that it uses, if not that of the machine.
     resolver: Option<Resolver>,
     /// A library that is loaded before its own (`LD_PRELOAD`).
@@ -88,7 +94,8 @@ impl Sshd {
             // starts, which may never happen on a test machine.
             fs::create_dir_all("/run/sshd").expect("/run/sshd");
         }
-        let mut sshd = Self { login, port: 0, listener: None, resolver, library };
+        let (log, log_end) = Log::pipe();
+        let mut sshd = Self { login, port: 0, listener: None, log, log_end, resolver, library };
         for _ in 0..ATTEMPTS {
             sshd.port = free_port();
             if sshd.try_start_again() {
@@ -125,8 +132,7 @@ impl Sshd {
 
     /// Its log so far.
     pub(crate) fn log(&self) -> String {
-        let log = fs::read(self.login.path("sshd.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        self.log.lines()
     }
 
     /// The destinations that it was asked for, as `HOST port PORT`, where it is [`Sshd::talkative`]. Each is
@@ -173,8 +179,6 @@ impl Sshd {
 
     /// Starts it; returns false if it exits instead of listening, as it does if the port is taken.
     fn try_start_again(&mut self) -> bool {
-        let path = self.login.path("sshd.log");
-        let log = File::options().create(true).append(true).open(&path).expect("a log");
         let started = self.log().matches(LISTENS).count();
         let mut sshd = match &self.resolver {
             Some(resolver) => resolver.command(SSHD),
@@ -188,7 +192,7 @@ impl Sshd {
             .arg(self.login.path("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(self.log_end.try_clone().expect("a pipe"))
             .spawn()
             .expect("sshd");
         let listens = wait::until_some("sshd listens or ends", || {
