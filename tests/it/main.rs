@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test owns what it starts")]
 
+mod browsers;
 mod choices;
 mod clients;
 mod configured;

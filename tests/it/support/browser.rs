@@ -23,6 +23,8 @@ pub(crate) struct Browser {
     session: Option<String>,
     last: u64,
     told: Vec<Value>,
+    /// The user's name and password for a proxy.
+    login: Option<[String; 2]>,
     _profile: TempDir,
 }
 
@@ -30,6 +32,19 @@ impl Browser {
     /// Starts a browser; if there is none, the test is skipped.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// As [`Self::start`], with everything through the proxy at a URL, even to this machine, and with every
+    /// certificate accepted.
+    #[track_caller]
+    pub(crate) fn through(proxy: &str) -> Option<Self> {
+        let proxy = format!("--proxy-server={proxy}");
+        Self::with(&[&proxy, "--proxy-bypass-list=<-loopback>", "--ignore-certificate-errors"])
+    }
+
+    #[track_caller]
+    fn with(arguments: &[&str]) -> Option<Self> {
         if !skip::unless_found("chromium") {
             return None;
         }
@@ -40,6 +55,7 @@ impl Browser {
             .args(["--disable-background-networking", "--disable-dev-shm-usage"])
             .arg("--remote-debugging-port=0")
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(arguments)
             .arg("about:blank")
             .env("HOME", profile.path())
             .stdin(Stdio::null())
@@ -61,8 +77,8 @@ impl Browser {
         let stream = TcpStream::connect(host).expect("it listens");
         stream.set_read_timeout(Some(LONG)).expect("a socket");
         let (socket, _) = client(format!("ws://{address}"), stream).expect("a WebSocket");
-        let (last, told, session) = (0, Vec::new(), None);
-        let mut browser = Self { child, socket, session, last, told, _profile: profile };
+        let (last, told, session, login) = (0, Vec::new(), None, None);
+        let mut browser = Self { child, socket, session, last, told, login, _profile: profile };
         let target = browser.say("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.say("Target.attachToTarget", &attach);
@@ -77,6 +93,12 @@ impl Browser {
     pub(crate) fn open(&mut self, url: &str) {
         let opened = self.say("Page.navigate", &json!({ "url": url }));
         assert_eq!(opened["errorText"], Value::Null, "{url}");
+    }
+
+    /// Gives the proxy a name and a password whenever it asks, as a user does in its dialogue.
+    pub(crate) fn log_in(&mut self, user: &str, password: &str) {
+        self.login = Some([user.to_owned(), password.to_owned()]);
+        self.say("Fetch.enable", &json!({ "handleAuthRequests": true }));
     }
 
     /// Makes the window so wide, in pixels.
@@ -163,22 +185,47 @@ impl Browser {
     }
 
     fn say(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.send(method, params);
+        loop {
+            let told = self.socket.read().expect("an answer");
+            let Message::Text(text) = told else { continue };
+            let told: Value = serde_json::from_str(&text).expect("JSON");
+            if told["id"] == id {
+                assert_eq!(told["error"], Value::Null, "{method}");
+                return told["result"].clone();
+            }
+            self.let_through(&told);
+            self.told.push(told);
+        }
+    }
+
+    /// Sends a command, and returns the number of its answer.
+    fn send(&mut self, method: &str, params: &Value) -> u64 {
         self.last += 1;
         let mut said = json!({ "id": self.last, "method": method, "params": params });
         if let Some(session) = &self.session {
             said["sessionId"] = session.as_str().into();
         }
         self.socket.send(Message::text(said.to_string())).expect("it listens");
-        loop {
-            let told = self.socket.read().expect("an answer");
-            let Message::Text(text) = told else { continue };
-            let told: Value = serde_json::from_str(&text).expect("JSON");
-            if told["id"] != self.last {
-                self.told.push(told);
-                continue;
+        self.last
+    }
+
+    /// Continues a request that waits for its log-in: after [`Self::log_in`], each does.
+    fn let_through(&mut self, told: &Value) {
+        let id = &told["params"]["requestId"];
+        match (told["method"].as_str(), &self.login) {
+            (Some("Fetch.requestPaused"), _) => {
+                self.send("Fetch.continueRequest", &json!({ "requestId": id }));
             }
-            assert_eq!(told["error"], Value::Null, "{method}");
-            return told["result"].clone();
+            (Some("Fetch.authRequired"), Some([user, password])) => {
+                assert_eq!(told["params"]["authChallenge"]["source"], "Proxy");
+                let login = json!({
+                    "response": "ProvideCredentials", "username": user, "password": password
+                });
+                let params = json!({ "requestId": id, "authChallengeResponse": login });
+                self.send("Fetch.continueWithAuth", &params);
+            }
+            _ => {}
         }
     }
 }
