@@ -17,6 +17,8 @@ pub(super) struct Dashboard {
     serving: Option<AbortOnDropHandle<()>>,
     /// Cancelled to stop listening.
     closed: CancellationToken,
+    /// Cancelled to end its connections, too.
+    ended: CancellationToken,
 }
 
 impl Dashboard {
@@ -84,12 +86,12 @@ impl Dashboard {
         self.closed.cancel();
     }
 
-    /// Closes the dashboard, and waits until its address is free.
+    /// Closes the dashboard, and waits until its address is free and its last answers are sent.
     pub(super) async fn stop(&mut self, program: &Program) {
         let Some(serving) = self.serving.take() else { return };
         withdraw_front(program);
-        serving.abort();
-        // The task was aborted.
+        self.ended.cancel();
+        // It may have panicked.
         let _ = serving.await;
     }
 
@@ -100,8 +102,9 @@ impl Dashboard {
             Err(error) => warn!("dashboard at {}, and no link to it: {error}", front.address),
         }
         program.set_front(Some(front.clone()));
-        self.closed = CancellationToken::new();
-        self.serving = Some(task::spawn(server.run(program.clone(), self.closed.clone())));
+        (self.closed, self.ended) = (CancellationToken::new(), CancellationToken::new());
+        let (program, closed, ended) = (program.clone(), self.closed.clone(), self.ended.clone());
+        self.serving = Some(task::spawn(server.run(program, closed, ended)));
     }
 }
 

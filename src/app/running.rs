@@ -215,11 +215,10 @@ impl Running {
     }
 
     /// Stops a program that was not ready yet.
-    pub(super) async fn abandon(mut self) {
+    pub(super) async fn abandon(self) {
         self.stop.cancel();
         self.servers.shutdown().await;
-        self.dashboard.stop(&self.program).await;
-        self.observers.shutdown().await;
+        end_observers(&self.program, self.dashboard, self.observers).await;
     }
 
     /// Stops accepting, drains connections until `now` completes, and ends the sessions.
@@ -245,20 +244,28 @@ impl Running {
             self.connect.relayer.pipes_ended().await;
         })
         .await;
-        self.dashboard.stop(&self.program).await;
-        self.observers.shutdown().await;
+        end_observers(&self.program, self.dashboard, self.observers).await;
     }
+}
+
+/// Ends the dashboard and the control socket, after the answers to the last requests.
+async fn end_observers(program: &Program, mut dashboard: Dashboard, mut observers: JoinSet<()>) {
+    program.ended().cancel();
+    dashboard.stop(program).await;
+    while observers.join_next().await.is_some() {}
 }
 
 /// Starts the control socket, if there is one, the sampling of rates, and the path probes.
 fn start_observers(program: &Program, control: Option<ControlServer>) -> JoinSet<()> {
     let mut observers = JoinSet::new();
-    let beating = program.clone();
-    observers.spawn(async move { beating.beat().await });
-    let proving = program.clone();
-    observers.spawn(async move { proving.prove_again().await });
-    let reloading = program.clone();
-    observers.spawn(async move { reloading.report_reloads().await });
+    let this = program.clone();
+    let work = async move {
+        tokio::join!(this.beat(), this.prove_again(), this.report_reloads());
+    };
+    let ended = program.ended().clone();
+    observers.spawn(async move {
+        ended.run_until_cancelled(work).await;
+    });
     if let Some(control) = control {
         debug!("control socket {}", control.path.display());
         observers.spawn(control.run(program.clone()));

@@ -20,7 +20,7 @@ use crate::printable::word;
 use crate::registry::{Connection, Event, State, Traffic};
 use crate::task;
 
-/// A response that streams events until the client leaves, with the connections that match.
+/// A response that streams events until the client leaves or the program ends, with the connections that match.
 pub(super) fn stream(program: &Program, filter: Filter) -> Response<Body> {
     let program = program.clone();
     let body = StreamBody::new(AHEAD, |sender| {
@@ -64,6 +64,7 @@ impl Seen {
 impl Stream {
     async fn run(mut self) {
         let mut events = self.program.registry().events.listen();
+        let ended = self.program.ended().clone();
         let mut tick = task::every(TICK);
         tick.tick().await;
         let mut sent = self.reset().await;
@@ -76,6 +77,7 @@ impl Stream {
                     Err(RecvError::Closed) => return,
                 },
                 _ = tick.tick() => self.tick().await,
+                () = ended.cancelled() => return,
             };
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::identify::LookUps;
 use super::keys::Keys;
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) name: OnceLock<String>,
     front: ArcSwapOption<Front>,
     phase: Mutex<Phase>,
+    ended: CancellationToken,
 }
 
 /// Facts that do not change while the program runs.
@@ -102,6 +104,7 @@ impl Program {
             name: OnceLock::new(),
             front: ArcSwapOption::empty(),
             phase: Mutex::new(Phase::Starting),
+            ended: CancellationToken::new(),
         }))
     }
 
@@ -128,6 +131,11 @@ impl Program {
 
     pub(crate) fn phase(&self) -> Phase {
         *lock(&self.0.phase)
+    }
+
+    /// Cancelled when only the observers are left to end.
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.0.ended
     }
 
     /// The start time, since the epoch.

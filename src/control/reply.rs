@@ -1,22 +1,24 @@
 //! Responses of the control socket and the dashboard.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{Either, Full};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
-use hyper::{Response, StatusCode};
+use hyper::service::Service;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -137,19 +139,78 @@ pub(crate) fn head(status: StatusCode, kind: &'static str, body: Body) -> Respon
 }
 
 /// Serves HTTP on a connection, with time limits for a client's requests and reads. A request's head is limited
-/// to `most` bytes.
-pub(crate) fn http<S: AsyncRead + AsyncWrite>(
-    stream: S,
+/// to `most` bytes. Once `ending` completes, only the answer in progress is finished, in [`LAST_ANSWER`] at most.
+pub(crate) async fn serve<T, S>(
+    stream: T,
     most: usize,
-) -> (http1::Builder, TokioIo<Pin<Box<TimeoutStream<S>>>>) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(most);
+    service: S,
+    ending: impl Future<Output = ()>,
+) -> hyper::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(PATIENCE));
-    (http, TokioIo::new(Box::pin(stream)))
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(most);
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let mut connection = pin!(connection.with_upgrades());
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = ending => connection.as_mut().graceful_shutdown(),
+    }
+    timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
 }
 
+/// The time limit for the answer in progress when the server ends, among others the one to the order to stop.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// The time limit for a client to send a request, and to read.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The content type of RFC 9457 problem details.
 const PROBLEM: &str = "application/problem+json";
+
+#[cfg(test)]
+mod tests {
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_waits_for_the_answer_in_progress_and_for_no_other() {
+        let (near, mut far) = duplex(1024);
+        let (asked, ready) = (Notify::new(), Notify::new());
+        let service = service_fn(async |_| {
+            asked.notify_one();
+            ready.notified().await;
+            Ok::<_, Infallible>(plain(StatusCode::OK, "done"))
+        });
+        let serving = serve(near, 8 * 1024, service, async {
+            asked.notified().await;
+            ready.notify_one();
+        });
+        let client = async {
+            far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it reads");
+            let mut answer = String::new();
+            far.read_to_string(&mut answer).await.expect("a whole answer");
+            answer
+        };
+        let (served, answer) = tokio::join!(serving, client);
+        served.expect("no fault");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("done"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_waits_for_no_client_that_does_not_read() {
+        let (near, mut far) = duplex(16);
+        let service =
+            service_fn(async |_| Ok::<_, Infallible>(plain(StatusCode::OK, vec![b'x'; 1000])));
+        let serving = serve(near, 8 * 1024, service, async {
+            far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it reads");
+        });
+        let ended = timeout(2 * LAST_ANSWER, serving).await;
+        ended.expect("soon").expect("no fault");
+    }
+}

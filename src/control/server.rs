@@ -81,7 +81,7 @@ impl ControlServer {
         Ok(Self { listener, _file: file, _ours: ours, name, path })
     }
 
-    /// Serves the program, for ever.
+    /// Serves the program until it has ended. Answers in progress are finished.
     ///
     /// # Cancel safety
     ///
@@ -94,6 +94,7 @@ impl ControlServer {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 Some(_) = clients.join_next() => continue,
+                () = program.ended().cancelled() => break,
             };
             let Ok((stream, _)) = accepted else {
                 // The process is short of some resource.
@@ -111,6 +112,9 @@ impl ControlServer {
                 drop(permit);
             });
         }
+        // Nobody finds the socket any more.
+        drop(self);
+        while clients.join_next().await.is_some() {}
     }
 }
 
@@ -126,8 +130,8 @@ async fn serve(stream: UnixStream, program: Program) {
             Ok::<_, Infallible>(response)
         }
     });
-    let (http, stream) = reply::http(stream, BUFFER);
-    if let Err(error) = http.serve_connection(stream, service).await {
+    let ended = program.ended().cancelled();
+    if let Err(error) = reply::serve(stream, BUFFER, service, ended).await {
         debug!(%error, "a client of the control socket");
     }
 }

@@ -1,7 +1,6 @@
 //! The sockets of the dashboard, and the requests that arrive there.
 
 use std::convert::Infallible;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,13 +82,18 @@ impl DashboardServer {
         })
     }
 
-    /// Serves the program, for ever. Once `closed` is cancelled the address is free, and only existing
-    /// connections are served.
+    /// Serves the program until `ended` is cancelled; answers in progress are finished. Once `closed` is
+    /// cancelled the address is free, and only existing connections are served.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends all connections, and frees the address.
-    pub(crate) async fn run(self, program: Program, closed: CancellationToken) {
+    pub(crate) async fn run(
+        self,
+        program: Program,
+        closed: CancellationToken,
+        ended: CancellationToken,
+    ) {
         let Self { sockets, ours, gate, front, folder } = self;
         let site = Arc::new(Site {
             port: sockets.iter().find_map(Listener::local_address).map_or(0, |at| at.port()),
@@ -111,9 +115,13 @@ impl DashboardServer {
         tokio::select! {
             _ = accepting => {}
             () = closed.cancelled() => {}
+            () = ended.cancelled() => {}
         }
         drop(ours);
-        pending::<()>().await;
+        ended.cancelled().await;
+        stop.cancel();
+        clients.close();
+        clients.wait().await;
     }
 }
 
@@ -133,13 +141,9 @@ impl Handler for Site {
             let (site, shutdown) = (Arc::clone(&self), shutdown.clone());
             async move { Ok::<_, Infallible>(site.answer(request, peer, &shutdown).await) }
         });
-        let (http, stream) = reply::http(accepted.stream, BUFFER);
-        let connection = http.serve_connection(stream, service).with_upgrades();
-        tokio::select! {
-            ended = connection => if let Err(error) = ended {
-                debug!(%error, "a client of the dashboard");
-            },
-            () = shutdown.cancelled() => {}
+        let ended = shutdown.cancelled();
+        if let Err(error) = reply::serve(accepted.stream, BUFFER, service, ended).await {
+            debug!(%error, "a client of the dashboard");
         }
     }
 }

@@ -82,7 +82,11 @@ impl Stage {
             link: link.split_once(address).expect("its address").1.to_owned(),
             registry,
             connect,
-            _running: crate::task::spawn(server.run(program, CancellationToken::new())),
+            _running: crate::task::spawn(server.run(
+                program,
+                CancellationToken::new(),
+                CancellationToken::new(),
+            )),
         }
     }
 
