@@ -80,16 +80,20 @@ impl Dashboard {
         Ok(())
     }
 
-    /// Frees its address, for the program that comes next. Connected clients see the end of the stream.
+    /// Withdraws the links to it, and frees its address for the program that comes next. Connected clients are
+    /// still served.
     pub(super) fn stop_listening(&self, program: &Program) {
-        withdraw_front(program);
+        if let Some(front) = program.front() {
+            info!("no longer a dashboard at {}", front.address);
+        }
+        program.set_front(None);
         self.closed.cancel();
     }
 
     /// Closes the dashboard, and waits until its address is free and its last answers are sent.
     pub(super) async fn stop(&mut self, program: &Program) {
         let Some(serving) = self.serving.take() else { return };
-        withdraw_front(program);
+        self.stop_listening(program);
         self.ended.cancel();
         // It may have panicked.
         let _ = serving.await;
@@ -106,14 +110,6 @@ impl Dashboard {
         let (program, closed, ended) = (program.clone(), self.closed.clone(), self.ended.clone());
         self.serving = Some(task::spawn(server.run(program, closed, ended)));
     }
-}
-
-/// Withdraws the links to it, and logs its end.
-fn withdraw_front(program: &Program) {
-    if let Some(front) = program.front() {
-        info!("no longer a dashboard at {}", front.address);
-    }
-    program.set_front(None);
 }
 
 #[cfg(test)]

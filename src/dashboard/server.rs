@@ -82,8 +82,8 @@ impl DashboardServer {
         })
     }
 
-    /// Serves the program until `ended` is cancelled; answers in progress are finished. Once `closed` is
-    /// cancelled the address is free, and only existing connections are served.
+    /// Serves the program. Once `closed` is cancelled the address is free, and only existing connections are
+    /// served; once `ended` is cancelled as well, only their answers in progress are finished.
     ///
     /// # Cancel safety
     ///
@@ -115,7 +115,6 @@ impl DashboardServer {
         tokio::select! {
             _ = accepting => {}
             () = closed.cancelled() => {}
-            () = ended.cancelled() => {}
         }
         drop(ours);
         ended.cancelled().await;
