@@ -55,6 +55,7 @@ fn a_browser_is_asked_for_the_password_of_a_listener() {
     let Some(mut browser) = Browser::through(&format!("http://127.0.0.1:{port}")) else { return };
     browser.log_in("ada", "secret");
     sites.visit(&mut browser);
+    assert!(proxy.log().contains("this proxy asks for a user name and a password"), "it is asked");
 }
 
 /// What there is to see on the far side.
