@@ -23,9 +23,9 @@ use crate::listen::{SocketFile, listen_at};
 /// A bound control socket. Its file is removed with it.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
-    listener: UnixListener,
     /// Dropped before the listener, so that the file is removed first.
     _file: SocketFile,
+    listener: UnixListener,
     /// Registered, so that no request through the proxy is led to it.
     _ours: Registered,
     name: String,
@@ -78,7 +78,7 @@ impl ControlServer {
         let (listener, file) = listen_at(path, SocketFiles::default()).map_err(failed)?;
         let ours = own.register(BoundAddress::Unix(path.to_owned()), Kind::Control);
         let (name, path) = (name.to_owned(), path.to_owned());
-        Ok(Self { listener, _file: file, _ours: ours, name, path })
+        Ok(Self { _file: file, listener, _ours: ours, name, path })
     }
 
     /// Serves the program until it has ended. Answers in progress are finished.
