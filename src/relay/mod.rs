@@ -192,14 +192,14 @@ impl Closing {
             Self::ClientGone => {
                 drop(client);
                 // A far side that has received our EOF is about to close the channel itself.
-                await_close(reader).await;
+                await_close_unless_sending(reader).await;
                 Outcome::ClientGone
             }
             Self::ClientReset => {
                 drop(client);
                 let sent = timeout(GRACE, writer.abandon()).await;
                 if matches!(sent, Ok(Ok(()))) {
-                    await_close(reader).await;
+                    await_close_unless_sending(reader).await;
                 }
                 Outcome::ClientGone
             }
@@ -248,6 +248,23 @@ async fn await_close(reader: &mut Reader) {
     let _ = timeout(GRACE, closed(reader)).await;
 }
 
+/// As [`await_close`], unless the target goes on sending: many ignore EOF, and what they send to a client that
+/// is gone would slow down all others on the line.
+async fn await_close_unless_sending(reader: &mut Reader) {
+    reader.finish();
+    let idle = async {
+        let mut received = 0;
+        while received <= IN_FLIGHT {
+            match reader.recv().await {
+                Some(Incoming::Data(data)) => received += data.len(),
+                Some(Incoming::Eof) => {}
+                Some(Incoming::Close) | None => return,
+            }
+        }
+    };
+    let _ = timeout(GRACE, idle).await;
+}
+
 /// Waits for the server's CLOSE and discards data before it. `None` is a cut.
 async fn closed(reader: &mut Reader) -> Option<()> {
     loop {
@@ -260,5 +277,7 @@ async fn closed(reader: &mut Reader) -> Option<()> {
 
 /// How long to wait for the server to close a channel after both EOFs, a failed write, or the client's end.
 const GRACE: Duration = Duration::from_secs(1);
+/// The data in bytes that a target may have sent before it noticed the client's end.
+const IN_FLIGHT: usize = 32 << 10;
 /// How long to wait for the client to close its connection after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

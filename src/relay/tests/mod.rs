@@ -13,6 +13,7 @@ use crate::ssh::testing::{Far, TestSession};
 mod backlog;
 mod direct;
 mod ends;
+mod gone;
 
 /// A relay, its client, and the server's end of its channel.
 struct Line {
@@ -48,6 +49,12 @@ impl Line {
         drop(self.client);
         soon(self.relay).await.expect("no panic")
     }
+}
+
+async fn line() -> (TestSession, Line) {
+    let mut session = TestSession::start().await;
+    let line = Line::new(&mut session, &Relayer::new(BacklogLimits::default())).await;
+    (session, line)
 }
 
 /// Waits with a deadline.
@@ -98,3 +105,5 @@ async fn receive(far: &mut Far) -> (Vec<u8>, Option<Incoming>) {
 
 /// Longer than anything here takes, on however busy a machine.
 const HANG: Duration = Duration::from_secs(60);
+/// The time after which a writer that makes no progress counts as blocked.
+const LONG: Duration = Duration::from_millis(200);
