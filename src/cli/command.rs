@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::control::location::name_of;
 use crate::forward::exposure::{Guard, admit_proxy};
-use crate::forward::{ListenAddress, LocalForward, LocalListen, RemoteForward};
+use crate::forward::{DashboardAddress, ListenAddress, LocalForward, LocalListen, RemoteForward};
 use crate::observe::logs::{LogOptions, Verbosity};
 use crate::openssh::{ServerName, SshOptions, Switch};
 use crate::pool::PoolSize;
@@ -116,12 +116,7 @@ impl Command {
         let (mut args, foreign) = Args::read(words)?;
         let mut problems: Vec<_> =
             foreign.refused.iter().map(|flag| Problem::Refused(*flag)).collect();
-        // With autossh's `-M PORT`, the port is read as the host, and the host as a command.
-        let is_autossh = foreign.refused.contains(&'M')
-            && args.server.as_deref().is_some_and(|word| word.parse::<u16>().is_ok());
-        if !args.command.is_empty() && !is_autossh {
-            problems.push(Problem::RemoteCommand(args.command.join(" ")));
-        }
+        problems.extend(misplaced(&args, &foreign.refused));
         if let Some(word) = args.control_command.take() {
             return mux(&word, args, problems).map(Self::Operate).map_err(Exit::from);
         }
@@ -156,6 +151,22 @@ impl Command {
             Self::Check(_) | Self::Demo(_) | Self::Errand(_) | Self::Operate(_) => None,
         }
     }
+}
+
+/// The problem with words after the host, or in its place.
+fn misplaced(args: &Args, refused: &[char]) -> Option<Problem> {
+    let is_port = args.server.as_deref().is_some_and(|word| word.parse::<u16>().is_ok());
+    // With `--dashboard ADDRESS`, the address is read as the host, or, after the host, as a command.
+    if args.dashboard.as_deref() == Some("") && (is_port || !args.command.is_empty()) {
+        let mut words = args.server.iter().chain(args.command.first());
+        if let Some(word) = words.find(|word| word.parse::<DashboardAddress>().is_ok()) {
+            return Some(Problem::DetachedAddress(word.clone()));
+        }
+    }
+    // With autossh's `-M PORT`, the port is read as the host, and the host as a command.
+    let is_autossh = refused.contains(&'M') && is_port;
+    (!args.command.is_empty() && !is_autossh)
+        .then(|| Problem::RemoteCommand(args.command.join(" ")))
 }
 
 impl ProxyCommand {

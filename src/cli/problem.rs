@@ -18,6 +18,8 @@ pub enum Problem {
         line(.0)
     )]
     RemoteCommand(String),
+    #[error("--dashboard needs '=' before its address: --dashboard={}", line(.0))]
+    DetachedAddress(String),
     /// A value that is not valid.
     #[error("{flag} '{}': {}", line(.text), line(.why))]
     Value { flag: &'static str, text: String, why: String },

@@ -203,6 +203,18 @@ fn gateway_ports_open_what_has_no_bind_address() {
 }
 
 #[test]
+fn the_address_of_the_dashboard_without_its_sign() {
+    for line in ["--dashboard 9090", "--dashboard 9090 host", "host --dashboard 9090"] {
+        assert_eq!(problems(line), [Problem::DetachedAddress("9090".into())], "{line}");
+    }
+    let at_all = problems("--dashboard localhost:9090 host");
+    assert_eq!(at_all, [Problem::DetachedAddress("localhost:9090".into())]);
+    assert_eq!(problems("--dashboard host ls"), [Problem::RemoteCommand("ls".into())]);
+    assert_eq!(problems("--dashboard=9090 host 1"), [Problem::RemoteCommand("1".into())]);
+    assert_eq!(proxy("--dashboard 127.0.0.1:2222").server.to_string(), "127.0.0.1:2222");
+}
+
+#[test]
 fn all_problems_are_reported_at_once() {
     let problems = problems("-X -M -D x -D *:1 -p 0 -Ja -Jb @ ls -la");
     let tells = |test: fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
