@@ -4,7 +4,7 @@
 //! only place that keeps the promises about ends (`listen::http` does so for plain requests and upgrades):
 //! half-close works both ways, and a cut becomes a reset. The client's socket is closed when both sides are
 //! done; the channel is closed once the server has closed it, or after a short time (closing a channel first
-//! leaks memory in its session).
+//! leaks memory in its session), or when it still carries data to a client that is gone.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::channel::{Channel, Incoming, Reader, Writer};
 use crate::registry::Outcome;
+use crate::ssh::Leftover;
 use crate::stream::{RelayEnd, drain};
 
 mod backlog;
@@ -248,20 +249,11 @@ async fn await_close(reader: &mut Reader) {
     let _ = timeout(GRACE, closed(reader)).await;
 }
 
-/// As [`await_close`], unless the target goes on sending: many ignore EOF, and what they send to a client that
-/// is gone would slow down all others on the line.
+/// As [`await_close`], unless the target goes on sending: many ignore EOF.
 async fn await_close_unless_sending(reader: &mut Reader) {
     reader.finish();
-    let idle = async {
-        let mut received = 0;
-        while received <= IN_FLIGHT {
-            match reader.recv().await {
-                Some(Incoming::Data(data)) => received += data.len(),
-                Some(Incoming::Eof) => {}
-                Some(Incoming::Close) | None => return,
-            }
-        }
-    };
+    let mut rest = Leftover::default();
+    let idle = async { while rest.goes_on(reader.recv().await.as_ref()) {} };
     let _ = timeout(GRACE, idle).await;
 }
 
@@ -277,7 +269,5 @@ async fn closed(reader: &mut Reader) -> Option<()> {
 
 /// How long to wait for the server to close a channel after both EOFs, a failed write, or the client's end.
 const GRACE: Duration = Duration::from_secs(1);
-/// The data in bytes that a target may have sent before it noticed the client's end.
-const IN_FLIGHT: usize = 32 << 10;
 /// How long to wait for the client to close its connection after the channel is closed.
 const LINGER: Duration = Duration::from_secs(2);

@@ -7,11 +7,11 @@ pub(crate) mod testing;
 pub(crate) mod trust;
 
 pub use connect::{ConnectError, LineMemory, NoCommonAlgorithm, ReachError, Stage};
-pub(crate) use session::Reading;
 pub use session::{
     Channel, ChannelGone, ChannelReader, ChannelWriter, Forwarded, Incoming, OpenError, OpenKind,
     Refusal, TargetFault,
 };
+pub(crate) use session::{Leftover, Reading};
 pub use trust::{
     AuthError, CertificateFault, HostKeyError, KnownHostsError, Place, RecordedKey, RefusedKey,
     RevocationError, Tried,

@@ -13,6 +13,7 @@ use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::time::timeout;
 
+use super::leftover::Leftover;
 use super::load::Lease;
 use super::outflow::Turn;
 
@@ -71,14 +72,16 @@ impl Channel {
     }
 
     /// Closes an unwanted channel gracefully, by sending EOF: most targets close then, and russh leaks memory
-    /// for each channel that is closed from here first. After [`GRACE`], it is closed from here.
+    /// for each channel that is closed from here first. After [`GRACE`], or if the target goes on sending, it is
+    /// closed from here.
     pub(crate) async fn close_gracefully(mut self) {
         self.reader.lease.finish();
         let leave = async {
             if self.writer.send_eof().await.is_err() {
                 return;
             }
-            while let Some(Incoming::Data(_) | Incoming::Eof) = self.reader.recv().await {}
+            let mut rest = Leftover::default();
+            while rest.goes_on(self.reader.recv().await.as_ref()) {}
         };
         let _ = timeout(GRACE, leave).await;
     }

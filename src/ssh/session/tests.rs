@@ -75,3 +75,18 @@ async fn an_unwanted_channel_is_closed_by_a_server_that_closes_at_eof() {
     closing.await.expect("no panic");
     assert_eq!(test.closed_by_us(), 0);
 }
+
+/// The clock only advances while everything waits.
+#[tokio::test(start_paused = true)]
+async fn an_unwanted_channel_whose_target_ignores_eof_is_closed_at_once() {
+    let mut test = TestSession::start().await;
+    let (channel, mut far) = test.open().await;
+    let begun = tokio::time::Instant::now();
+    let closing = tokio::spawn(channel.close_gracefully());
+    assert_eq!(far.recv().await, Some(Incoming::Eof));
+    far.send(vec![0; 100_000]).await.expect("open");
+    assert_eq!(far.recv().await, Some(Incoming::Close));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    closing.await.expect("no panic");
+    assert_eq!(test.closed_by_us(), 1);
+}
