@@ -247,9 +247,6 @@ async fn a_close_reaches_a_client_that_is_still_sending() {
     soon(endless).await.expect("the client's writes end");
 }
 
-/// russh leaks memory for each channel that is closed from here first.
-/// The clock only advances while everything waits.
-/// As for a reset, after one of the two EOFs.
 /// Both have sent everything, and the client receives it, however late.
 #[tokio::test]
 async fn a_cut_after_both_eofs_is_a_clean_end() {

@@ -32,6 +32,7 @@ async fn a_client_that_disconnects_is_noticed_at_every_stage() {
     }
 }
 
+/// russh leaks memory for each channel that is closed from here first.
 #[tokio::test]
 async fn after_a_reset_by_the_client_a_server_that_closes_at_eof_closes_the_channel() {
     let (session, mut line) = line().await;
@@ -46,6 +47,7 @@ async fn after_a_reset_by_the_client_a_server_that_closes_at_eof_closes_the_chan
     assert_eq!((session.channels(), session.closed_by_us()), (0, 0));
 }
 
+/// The clock only advances while everything waits.
 #[tokio::test(start_paused = true)]
 async fn after_the_end_of_the_client_a_target_that_ignores_eof_is_cut_off() {
     for sends_eof in [true, false] {
@@ -65,6 +67,7 @@ async fn after_the_end_of_the_client_a_target_that_ignores_eof_is_cut_off() {
     }
 }
 
+/// As for a reset, after one of the two EOFs.
 #[tokio::test]
 async fn a_client_that_vanishes_after_an_eof_leaves_the_closing_to_the_server() {
     for is_ours in [true, false] {
