@@ -193,14 +193,14 @@ impl Closing {
             Self::ClientGone => {
                 drop(client);
                 // A far side that has received our EOF is about to close the channel itself.
-                await_close_unless_sending(reader).await;
+                await_close(reader).await;
                 Outcome::ClientGone
             }
             Self::ClientReset => {
                 drop(client);
                 let sent = timeout(GRACE, writer.abandon()).await;
                 if matches!(sent, Ok(Ok(()))) {
-                    await_close_unless_sending(reader).await;
+                    await_close(reader).await;
                 }
                 Outcome::ClientGone
             }
@@ -242,19 +242,13 @@ async fn until_closed(
     }
 }
 
-/// Gives the server a moment to close a finished channel. OpenSSH does so after both EOFs; others (asyncssh)
-/// wait for the client's CLOSE.
+/// Gives the server a moment to close a finished channel, unless the target goes on sending: many ignore EOF.
+/// OpenSSH closes after both EOFs; others (asyncssh) wait for the client's CLOSE.
 async fn await_close(reader: &mut Reader) {
     reader.finish();
-    let _ = timeout(GRACE, closed(reader)).await;
-}
-
-/// As [`await_close`], unless the target goes on sending: many ignore EOF.
-async fn await_close_unless_sending(reader: &mut Reader) {
-    reader.finish();
     let mut rest = Leftover::default();
-    let idle = async { while rest.goes_on(reader.recv().await.as_ref()) {} };
-    let _ = timeout(GRACE, idle).await;
+    let closed = async { while rest.goes_on(reader.recv().await.as_ref()) {} };
+    let _ = timeout(GRACE, closed).await;
 }
 
 /// Waits for the server's CLOSE and discards data before it. `None` is a cut.
